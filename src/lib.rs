@@ -1,0 +1,25 @@
+//! procman runs the processes of a Procfile, and ends them.
+//!
+//! Outside [`sys`], [`runtime`] and [`cli`], every function is a function of its arguments: no clock,
+//! environment, file, process, channel or print. All that is hard is decided there by plain values; all that
+//! is slow has no decision left in it.
+//!
+//! ```text
+//! speak    main.rs
+//!          cli/                                     arguments, words for people, exit codes
+//! join     runtime/                                 the one loop: facts in, orders out; the pump
+//! decide   supervisor/   output/                    pure
+//! mean     plan · formation · config · dotenv · procfile   pure: what the user wrote, and what it means
+//! do       sys/                                     one narrow door each; no policy
+//! values   process                                  Signal, Exit, Pid
+//! ```
+//!
+//! Names point downward only; `tests/it/layering.rs` holds the table of who may name whom.
+//!
+//! `procman start` is two processes: the guard, which the user started and which outlives everything
+//! ([`sys::guard`]), and below it the supervisor, which does the work ([`runtime`]).
+//!
+//! Read [`plan`] first, then [`supervisor::event`] and the transcripts in `supervisor/tests.rs`, then
+//! [`runtime`].
+
+pub mod process;

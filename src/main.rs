@@ -1,0 +1,3 @@
+//! The `procman` program.
+
+fn main() {}
