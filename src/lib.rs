@@ -23,3 +23,4 @@
 //! [`runtime`].
 
 pub mod process;
+pub mod procfile;
