@@ -24,3 +24,4 @@
 
 pub mod process;
 pub mod procfile;
+pub mod dotenv;
