@@ -25,3 +25,4 @@
 pub mod process;
 pub mod procfile;
 pub mod dotenv;
+pub mod config;
