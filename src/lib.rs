@@ -26,3 +26,4 @@ pub mod process;
 pub mod procfile;
 pub mod dotenv;
 pub mod config;
+pub mod formation;
