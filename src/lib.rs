@@ -27,3 +27,4 @@ pub mod procfile;
 pub mod dotenv;
 pub mod config;
 pub mod formation;
+pub mod plan;
