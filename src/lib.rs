@@ -28,3 +28,4 @@ pub mod dotenv;
 pub mod config;
 pub mod formation;
 pub mod plan;
+pub mod supervisor;

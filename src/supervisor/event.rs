@@ -1,0 +1,180 @@
+//! The two vocabularies of the supervisor: [`Event`], facts in the past tense, and [`Action`], orders.
+//!
+//! Both are plain values without a handle, channel or clock, so that a test can write a whole life of a
+//! formation down as text.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::formation::InstanceId;
+use crate::process::{Exit, Pid, Sender, Signal};
+
+/// Time since procman started.
+///
+/// The runtime reads it from a monotonic clock, once an event, so the wall clock may jump as it likes.
+pub type Time = Duration;
+
+/// Something that has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody asked for a change.
+    Asked(Request),
+    /// The instance runs, as the leader of a process group of its own.
+    Spawned {
+        /// Which instance.
+        id: InstanceId,
+        /// Its leader, and so its group.
+        pid: Pid,
+    },
+    /// The instance could not be started at all; `exit` is what a shell would have shown (126, 127 or 1).
+    SpawnFailed {
+        /// Which instance.
+        id: InstanceId,
+        /// The end that stands for the failure.
+        exit: Exit,
+    },
+    /// The leader of the instance's group ended.
+    Exited {
+        /// Which instance.
+        id: InstanceId,
+        /// How its leader ended.
+        exit: Exit,
+        /// What the leader left in its group.
+        group: Group,
+    },
+    /// Nothing is alive any more in the group whose leader ended earlier.
+    GroupEmptied {
+        /// Which instance.
+        id: InstanceId,
+    },
+    /// procman got a signal.
+    Signalled {
+        /// Which signal.
+        signal: Signal,
+        /// Who sent it.
+        sender: Sender,
+        /// Which of procman's two processes got it.
+        receiver: Receiver,
+    },
+    /// Nobody reads procman's output any more.
+    OutputClosed,
+    /// The guard is gone, so nobody would clean up behind the supervisor.
+    GuardLost,
+    /// procman was suspended and runs again.
+    Resumed {
+        /// How long it stood still.
+        asleep: Duration,
+    },
+    /// All output has been written.
+    Drained,
+    /// The time asked for by `next_deadline` has come.
+    TimePassed,
+}
+
+/// What one can ask of a supervisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Run these instances, started in this order.
+    Start(Vec<InstanceId>),
+}
+
+/// What is left of a process group after its leader's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// No live process.
+    Empty,
+    /// At least one live process.
+    Inhabited,
+}
+
+/// The process of procman that got a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// The guard, which is the process that the user started and sees.
+    Guard,
+    /// The supervisor below it.
+    Supervisor,
+}
+
+/// Something to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start the instance, and report `Spawned` or `SpawnFailed`.
+    Spawn(InstanceId),
+    /// Send the signal to the whole process group of the instance.
+    Signal(InstanceId, Signal),
+    /// Write a line of procman's own.
+    Say(Notice),
+    /// Stop procman itself until it is continued, and report `Resumed`.
+    Suspend,
+    /// Write what is still in the pipes, and report `Drained`.
+    Drain,
+    /// Leave with this exit status.
+    Finish(i32),
+}
+
+/// What the supervisor tells the user, each with its words as `Display`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The formation is being stopped.
+    Stopping(StopCause),
+    /// A second request was made: everything is killed.
+    Forced(Signal),
+    /// These did not end within the grace period and are killed.
+    Overdue {
+        /// The instances, in the formation's order.
+        ids: Vec<InstanceId>,
+        /// The grace period.
+        grace: Duration,
+    },
+    /// The instance's leader ended, but other processes of its group did not.
+    Leftovers(InstanceId),
+    /// Even SIGKILL did not end the process.
+    Unkillable {
+        /// Which instance.
+        id: InstanceId,
+        /// Its leader.
+        pid: Pid,
+    },
+}
+
+/// Why the formation is being stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// A signal asked for it.
+    Signal(Signal),
+    /// An instance ended, and one for all.
+    Ended(InstanceId),
+    /// Nobody reads the output any more.
+    OutputClosed,
+    /// The guard is gone.
+    GuardLost,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::Stopping(cause) => write!(f, "{cause}, sending SIGTERM to all processes"),
+            Notice::Forced(signal) => write!(f, "{signal} received again, sending SIGKILL to all processes"),
+            Notice::Overdue { ids, grace } => {
+                write!(f, "still running after {} s, sending SIGKILL:", grace.as_secs_f64())?;
+                ids.iter().try_for_each(|id| write!(f, " {id}"))
+            }
+            Notice::Leftovers(id) => write!(f, "{id} left processes running in its group, stopping them"),
+            Notice::Unkillable { id, pid } => {
+                write!(f, "{id} (process group {pid}) cannot be killed, giving up on it")
+            }
+        }
+    }
+}
+
+impl fmt::Display for StopCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StopCause::Signal(signal) => write!(f, "{signal} received"),
+            StopCause::Ended(id) => write!(f, "{id} ended"),
+            StopCause::OutputClosed => f.write_str("nobody reads the output"),
+            StopCause::GuardLost => f.write_str("the guard process is gone"),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Tells a second signal from a second copy of the same one.
+//!
+//! procman is two processes. A signal sent to their process group, or to every process of that name,
+//! arrives twice, and the instances must see it once.
+
+use std::time::Duration;
+
+use crate::process::{Sender, Signal};
+use crate::supervisor::event::{Receiver, Time};
+
+/// Copies of one signal, and requests that mean the same, arrive within this time: Ctrl-C, a process
+/// manager or `kill` with a group may tell both processes of procman, or one of them through two ways.
+pub const SAME_REQUEST: Duration = Duration::from_millis(500);
+
+/// One signal as one process of procman got it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Which signal.
+    pub signal: Signal,
+    /// Who sent it.
+    pub sender: Sender,
+    /// Which process got it.
+    pub receiver: Receiver,
+    /// When.
+    pub at: Time,
+}
+
+/// The signals of the last half second whose copy may still come.
+#[derive(Clone, Debug, Default)]
+pub struct Relay {
+    recent: Vec<Heard>,
+}
+
+impl Relay {
+    /// Returns false for the copy that the other process got of a signal that was heard before.
+    pub fn is_news(&mut self, heard: Heard) -> bool {
+        // What the terminal sends reaches both processes for certain: the guard's copy counts.
+        if heard.sender == Sender::Kernel {
+            return heard.receiver == Receiver::Guard;
+        }
+        self.recent.retain(|old| heard.at.saturating_sub(old.at) <= SAME_REQUEST);
+        let copy = self.recent.iter().position(|old| {
+            old.signal == heard.signal && old.sender == heard.sender && old.receiver != heard.receiver
+        });
+        match copy {
+            Some(index) => {
+                self.recent.swap_remove(index);
+                false
+            }
+            None => {
+                self.recent.push(heard);
+                true
+            }
+        }
+    }
+
+    /// Counts the time that procman stood still for nothing: the copy of the signal that stopped it may
+    /// have waited all the while.
+    pub fn postpone(&mut self, by: Time) {
+        self.recent.iter_mut().for_each(|old| old.at = old.at.saturating_add(by));
+    }
+}

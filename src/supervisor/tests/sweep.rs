@@ -1,0 +1,136 @@
+//! Every kind of event in every state: none panics, none breaks a promise, and none that does not belong
+//! there changes anything. The ledger is the judge; here is only what it has to be shown.
+
+use std::collections::BTreeSet;
+
+use crate::process::Exit;
+use crate::supervisor::Event;
+use crate::supervisor::tests::transcript::{GRACE, Player};
+
+/// Every state, by a way into it.
+const STATES: &[&[&str]] = &[
+    &[],
+    // web.1 of a running formation: starting, with others waiting or not, and running.
+    &["start web.1"],
+    &["start web.1 worker.1"],
+    &["start web.1", "spawned web.1 11"],
+    &["start web.1 worker.1", "spawned web.1 11"],
+    &["start worker.1 web.1", "spawned worker.1 12", "spawned web.1 11"],
+    // Stopping because an instance ended, which nobody asked for, with web.1 starting, terminated, killed.
+    &["start worker.1 web.1", "spawned worker.1 12", "exited worker.1 3"],
+    &["start worker.1 web.1", "spawned worker.1 12", "spawned web.1 11", "exited worker.1 3"],
+    &["start worker.1 web.1", "spawned worker.1 12", "spawned web.1 11", "exited worker.1 3", "+5s"],
+    &["start web.1 worker.1", "spawned web.1 11", "spawn-failed worker.1 127"],
+    &["start web.1", "spawned web.1 11", "exited web.1 3 leaving"],
+    &["start web.1", "spawned web.1 11", "exited web.1 3 leaving", "+5s"],
+    // Stopping because of something else.
+    &["start web.1", "spawned web.1 11", "output closed"],
+    &["start web.1", "spawned web.1 11", "guard lost"],
+    &["start web.1 worker.1", "SIGTERM"],
+    &["start web.1", "spawned web.1 11", "SIGTERM"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "+5s"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "exited web.1 3 leaving"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "exited web.1 3 leaving", "+5s"],
+    // Asked a second time.
+    &["start web.1", "SIGTERM", "+1s SIGTERM"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "+1s SIGTERM"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "+1s SIGTERM", "killed web.1 SIGKILL leaving"],
+    // Draining, after no, one and two requests, and after giving up.
+    &["start web.1", "spawn-failed web.1 127"],
+    &["start web.1", "spawned web.1 11", "exited web.1 3"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "exited web.1 3"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "+1s SIGTERM", "killed web.1 SIGKILL"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "+5s", "+2s"],
+    // Finished.
+    &["start web.1", "spawned web.1 11", "exited web.1 3", "drained"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "+1s SIGTERM", "+1s SIGTERM"],
+];
+
+/// Every kind of event, about an instance that may be there and about one that never is.
+const EVENTS: &[&str] = &[
+    "start web.1",
+    "start ghost.1 clock.1",
+    "spawned web.1 11",
+    "spawned ghost.9 66",
+    "spawn-failed web.1 127",
+    "spawn-failed ghost.9 127",
+    "exited web.1 0",
+    "exited web.1 3",
+    "exited web.1 3 leaving",
+    "killed web.1 SIGKILL",
+    "killed web.1 SIGSEGV leaving",
+    "exited ghost.9 3",
+    "exited ghost.9 3 leaving",
+    "emptied web.1",
+    "emptied ghost.9",
+    "SIGTERM",
+    "SIGINT from 77",
+    "SIGHUP@supervisor from 77",
+    "SIGTERM@supervisor",
+    "+600ms SIGTERM",
+    "SIGTSTP",
+    "SIGTSTP@supervisor",
+    "SIGCONT",
+    "SIGCHLD",
+    "SIGUSR1",
+    "SIGUSR1 from 77",
+    "SIGUSR1@supervisor from 77",
+    "output closed",
+    "guard lost",
+    "resumed +60s",
+    "drained",
+    "+0s",
+    "+1ms",
+    "+5s",
+    "+3600s",
+    "+3600s exited web.1 3 leaving",
+    "+3600s spawned web.1 11",
+];
+
+#[test]
+fn every_event_is_answered_in_every_state() {
+    for state in STATES {
+        for first in EVENTS {
+            for second in EVENTS {
+                let mut player = reach(state);
+                player.play(first);
+                player.play(second);
+                wind_down(player);
+            }
+        }
+    }
+}
+
+#[test]
+fn table_names_every_state_once() {
+    let states: BTreeSet<String> =
+        STATES.iter().map(|state| format!("{:?}", reach(state).supervisor)).collect();
+    assert_eq!(states.len(), STATES.len());
+    // `BackingOff` is for restarts.
+    let instance = "Waiting Starting Running{ Stopping{ Down{ Alive Ended( Terminated{ Killed{";
+    let whole =
+        "phase:Running phase:Stopping{ phase:Draining{ phase:Finished asked:Never asked:Once( asked:Twice(";
+    for name in instance.split(' ').chain(whole.split(' ')) {
+        assert!(states.iter().any(|state| state.replace(' ', "").contains(name)), "no state with {name}");
+    }
+}
+
+fn reach(state: &[&str]) -> Player {
+    let mut player = Player::new(GRACE);
+    for step in state {
+        player.play(step);
+    }
+    player
+}
+
+/// Asks to stop and does nothing more than let time pass: the end has to come by itself.
+fn wind_down(mut player: Player) {
+    player.play("SIGTERM");
+    for id in player.ledger.ordered() {
+        player.tell(player.now, Event::SpawnFailed { id, exit: Exit::Code(127) });
+    }
+    while let Some(deadline) = player.supervisor.next_deadline() {
+        player.tell(deadline, Event::TimePassed);
+    }
+    assert!(player.ledger.is_finished(), "no finish came after\n\n{}", player.transcript());
+}

@@ -1,0 +1,280 @@
+//! The little language of the transcripts: one step a line, `event -> actions`.
+//!
+//! An event is written as in [`event`] below. `+5s` before it lets time pass first; alone it is
+//! `TimePassed`. `next deadline?` and `stop deadline?` ask the machine, `#` begins a comment. Every step,
+//! whoever takes it, is also held against the promises of the [`ledger`](crate::supervisor::tests::ledger).
+
+use std::time::Duration;
+
+use crate::formation::InstanceId;
+use crate::process::{Exit, Pid, Sender, Signal};
+use crate::procfile::ProcessType;
+use crate::supervisor::tests::ledger::Ledger;
+use crate::supervisor::{
+    Action, Event, Group, Notice, Receiver, Request, Settings, StopCause, Supervisor, Time,
+};
+
+/// The grace period of all transcripts that do not name one.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// Plays the events of a transcript and compares the actions.
+#[track_caller]
+pub fn check(transcript: &str) {
+    check_with_grace(GRACE, transcript);
+}
+
+/// Like [`check`], with another grace period.
+#[track_caller]
+pub fn check_with_grace(grace: Duration, transcript: &str) {
+    let mut player = Player::new(grace);
+    let mut expected = Vec::new();
+    let mut actual = Vec::new();
+    for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let Some((event, actions)) = line.split_once("->") else { panic!("no arrow in `{line}`") };
+        let event = squeeze(event);
+        let answer = match event.as_str() {
+            "next deadline?" => show_deadline(player.supervisor.next_deadline()),
+            "stop deadline?" => show_deadline(player.supervisor.stop_deadline()),
+            step => show_actions(&player.play(step)),
+        };
+        expected.push((event.clone(), squeeze(actions)));
+        actual.push((event, answer));
+    }
+    assert!(actual == expected, "the transcript is now\n\n{}", align(&actual));
+}
+
+/// A supervisor, the time, and the watch over its promises.
+pub struct Player {
+    pub supervisor: Supervisor,
+    pub ledger: Ledger,
+    pub now: Time,
+    history: Vec<(Duration, Event, Vec<Action>)>,
+}
+
+impl Player {
+    pub fn new(grace: Duration) -> Self {
+        Player {
+            supervisor: Supervisor::new(Settings { grace }),
+            ledger: Ledger::new(grace),
+            now: Duration::ZERO,
+            history: Vec::new(),
+        }
+    }
+
+    /// Takes one step of the language.
+    #[track_caller]
+    pub fn play(&mut self, step: &str) -> Vec<Action> {
+        let words: Vec<&str> = step.split_whitespace().collect();
+        let (wait, event) = match words.as_slice() {
+            [wait, rest @ ..] if wait.starts_with('+') => (duration(wait), event(rest)),
+            words => (Duration::ZERO, event(words)),
+        };
+        self.tell(self.now + wait + asleep(&event), event)
+    }
+
+    /// Tells the machine an event and returns its orders.
+    ///
+    /// Panics with a transcript of all that has happened if a promise is broken.
+    #[track_caller]
+    pub fn tell(&mut self, now: Time, event: Event) -> Vec<Action> {
+        let wait = now - self.now - asleep(&event);
+        self.now = now;
+        let nothing_due = self.supervisor.next_deadline().is_none_or(|at| at > self.now);
+        let must_change_nothing = nothing_due && !self.ledger.is_fact(&event);
+        let before = format!("{:?}", self.supervisor);
+        let actions = self.supervisor.handle(self.now, event.clone());
+        self.history.push((wait, event.clone(), actions.clone()));
+
+        let kept = self.ledger.saw(self.now, &event, &actions, &self.supervisor);
+        if let Err(broken) = kept {
+            panic!("{broken}; the transcript was\n\n{}", self.transcript());
+        }
+        if must_change_nothing && (before != format!("{:?}", self.supervisor) || !actions.is_empty()) {
+            panic!("the last event had to change nothing; the transcript was\n\n{}", self.transcript());
+        }
+        actions
+    }
+
+    /// Returns all that has happened, in the language.
+    pub fn transcript(&self) -> String {
+        let rows = self.history.iter().map(|(wait, event, actions)| {
+            let pause = if wait.is_zero() { String::new() } else { format!("+{} ", show_duration(*wait)) };
+            let step = pause + &show_event(event);
+            (squeeze(&step), show_actions(actions))
+        });
+        align(&rows.collect::<Vec<_>>())
+    }
+}
+
+/// How long procman stood still before the event: the clock ran on.
+fn asleep(event: &Event) -> Duration {
+    if let Event::Resumed { asleep } = event { *asleep } else { Duration::ZERO }
+}
+
+fn squeeze(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn align(rows: &[(String, String)]) -> String {
+    let width = rows.iter().map(|(event, _)| event.len()).max().unwrap_or_default();
+    rows.iter()
+        .map(|(event, actions)| format!("{event:width$} -> {actions}").trim_end().to_owned() + "\n")
+        .collect()
+}
+
+fn event(words: &[&str]) -> Event {
+    match words {
+        [] => Event::TimePassed,
+        ["start", ids @ ..] => Event::Asked(Request::Start(ids.iter().map(|name| id(name)).collect())),
+        ["spawned", name, pid] => Event::Spawned { id: id(name), pid: Pid(number(pid)) },
+        ["spawn-failed", name, code] => Event::SpawnFailed { id: id(name), exit: Exit::Code(number(code)) },
+        ["exited", name, code, rest @ ..] => {
+            Event::Exited { id: id(name), exit: Exit::Code(number(code)), group: group(rest) }
+        }
+        ["killed", name, by, rest @ ..] => {
+            Event::Exited { id: id(name), exit: Exit::Signal(signal(by)), group: group(rest) }
+        }
+        ["emptied", name] => Event::GroupEmptied { id: id(name) },
+        ["output", "closed"] => Event::OutputClosed,
+        ["guard", "lost"] => Event::GuardLost,
+        ["resumed", asleep] => Event::Resumed { asleep: duration(asleep) },
+        ["drained"] => Event::Drained,
+        [heard] => signalled(heard, Sender::Kernel),
+        [heard, "from", pid] => signalled(heard, Sender::Process(Pid(number(pid)))),
+        _ => panic!("no such event: `{}`", words.join(" ")),
+    }
+}
+
+/// A signal that the guard got, `SIGTERM`, or the supervisor itself, `SIGTERM@supervisor`.
+fn signalled(heard: &str, sender: Sender) -> Event {
+    match heard.split_once('@') {
+        None => Event::Signalled { signal: signal(heard), sender, receiver: Receiver::Guard },
+        Some((name, "supervisor")) => {
+            Event::Signalled { signal: signal(name), sender, receiver: Receiver::Supervisor }
+        }
+        Some(_) => panic!("no such receiver: `{heard}`"),
+    }
+}
+
+fn group(words: &[&str]) -> Group {
+    match words {
+        [] => Group::Empty,
+        ["leaving"] => Group::Inhabited,
+        _ => panic!("an end is followed by nothing or `leaving`, not `{}`", words.join(" ")),
+    }
+}
+
+/// The instance `web.1`.
+pub fn id(name: &str) -> InstanceId {
+    let (process, number) = name.rsplit_once('.').unwrap();
+    InstanceId { process: ProcessType::new(process).unwrap(), number: number.parse().unwrap() }
+}
+
+fn signal(name: &str) -> Signal {
+    (1..=64)
+        .map(Signal)
+        .find(|signal| signal.to_string() == name)
+        .unwrap_or_else(|| panic!("no such signal: `{name}`"))
+}
+
+fn number(text: &str) -> i32 {
+    text.parse().unwrap_or_else(|_| panic!("no number: `{text}`"))
+}
+
+fn duration(text: &str) -> Duration {
+    let text = text.trim_start_matches('+');
+    match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(milliseconds), _) => Duration::from_millis(milliseconds.parse().unwrap()),
+        (None, Some(seconds)) => Duration::from_secs(seconds.parse().unwrap()),
+        (None, None) => panic!("no duration: `{text}`"),
+    }
+}
+
+fn show_event(event: &Event) -> String {
+    match event {
+        Event::Asked(Request::Start(ids)) => format!("start {}", show_ids(ids)),
+        Event::Spawned { id, pid } => format!("spawned {id} {pid}"),
+        Event::SpawnFailed { id, exit } => format!("spawn-failed {id} {}", exit.status()),
+        Event::Exited { id, exit, group } => {
+            let end = match exit {
+                Exit::Code(code) => format!("exited {id} {code}"),
+                Exit::Signal(signal) => format!("killed {id} {signal}"),
+            };
+            match group {
+                Group::Empty => end,
+                Group::Inhabited => end + " leaving",
+            }
+        }
+        Event::GroupEmptied { id } => format!("emptied {id}"),
+        Event::Signalled { signal, sender, receiver } => {
+            let heard = match receiver {
+                Receiver::Guard => signal.to_string(),
+                Receiver::Supervisor => format!("{signal}@supervisor"),
+            };
+            match sender {
+                Sender::Kernel => heard,
+                Sender::Process(pid) => format!("{heard} from {pid}"),
+            }
+        }
+        Event::OutputClosed => "output closed".into(),
+        Event::GuardLost => "guard lost".into(),
+        Event::Resumed { asleep } => format!("resumed +{}", show_duration(*asleep)),
+        Event::Drained => "drained".into(),
+        Event::TimePassed => String::new(),
+    }
+}
+
+/// Shows SIGTERM and the SIGCONT behind it as one order, `terminate`.
+fn show_actions(actions: &[Action]) -> String {
+    let mut shown = Vec::new();
+    let mut rest = actions;
+    while let [action, others @ ..] = rest {
+        rest = others;
+        shown.push(match action {
+            Action::Signal(id, Signal::TERM)
+                if rest.first() == Some(&Action::Signal(id.clone(), Signal::CONT)) =>
+            {
+                rest = &rest[1..];
+                format!("terminate {id}")
+            }
+            Action::Signal(id, Signal::KILL) => format!("kill {id}"),
+            Action::Signal(id, Signal::STOP) => format!("stop {id}"),
+            Action::Signal(id, Signal::CONT) => format!("continue {id}"),
+            Action::Signal(id, signal) => format!("{signal} {id}"),
+            Action::Spawn(id) => format!("spawn {id}"),
+            Action::Say(notice) => format!("say {}", show_notice(notice)),
+            Action::Suspend => "suspend".into(),
+            Action::Drain => "drain".into(),
+            Action::Finish(status) => format!("finish {status}"),
+        });
+    }
+    shown.join(", ")
+}
+
+fn show_notice(notice: &Notice) -> String {
+    match notice {
+        Notice::Stopping(StopCause::Signal(signal)) => format!("stopping for {signal}"),
+        Notice::Stopping(StopCause::Ended(id)) => format!("stopping for {id}"),
+        Notice::Stopping(StopCause::OutputClosed) => "stopping for output".into(),
+        Notice::Stopping(StopCause::GuardLost) => "stopping for guard".into(),
+        Notice::Forced(signal) => format!("forced by {signal}"),
+        Notice::Overdue { ids, .. } => format!("overdue {}", show_ids(ids)),
+        Notice::Leftovers(id) => format!("leftovers {id}"),
+        Notice::Unkillable { id, pid } => format!("unkillable {id} {pid}"),
+    }
+}
+
+fn show_ids(ids: &[InstanceId]) -> String {
+    ids.iter().map(InstanceId::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn show_deadline(deadline: Option<Time>) -> String {
+    deadline.map_or("none".into(), show_duration)
+}
+
+fn show_duration(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
+    }
+}

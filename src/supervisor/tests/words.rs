@@ -1,0 +1,44 @@
+//! The words of every notice.
+
+use std::time::Duration;
+
+use crate::process::{Pid, Signal};
+use crate::supervisor::tests::transcript::id;
+use crate::supervisor::{Notice, StopCause};
+
+#[test]
+fn every_notice_has_its_words() {
+    let grace = Duration::from_millis(2500);
+    let table = [
+        (
+            Notice::Stopping(StopCause::Signal(Signal::TERM)),
+            "SIGTERM received, sending SIGTERM to all processes",
+        ),
+        (Notice::Stopping(StopCause::Ended(id("web.1"))), "web.1 ended, sending SIGTERM to all processes"),
+        (
+            Notice::Stopping(StopCause::OutputClosed),
+            "nobody reads the output, sending SIGTERM to all processes",
+        ),
+        (
+            Notice::Stopping(StopCause::GuardLost),
+            "the guard process is gone, sending SIGTERM to all processes",
+        ),
+        (Notice::Forced(Signal::INT), "SIGINT received again, sending SIGKILL to all processes"),
+        (
+            Notice::Overdue { ids: vec![id("web.1"), id("web.10")], grace },
+            "still running after 2.5 s, sending SIGKILL: web.1 web.10",
+        ),
+        (
+            Notice::Overdue { ids: vec![id("web.1")], grace: Duration::from_secs(5) },
+            "still running after 5 s, sending SIGKILL: web.1",
+        ),
+        (Notice::Leftovers(id("web.1")), "web.1 left processes running in its group, stopping them"),
+        (
+            Notice::Unkillable { id: id("web.1"), pid: Pid(11) },
+            "web.1 (process group 11) cannot be killed, giving up on it",
+        ),
+    ];
+    for (notice, words) in table {
+        assert_eq!(notice.to_string(), words);
+    }
+}
