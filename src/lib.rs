@@ -29,3 +29,4 @@ pub mod config;
 pub mod formation;
 pub mod plan;
 pub mod supervisor;
+pub mod output;

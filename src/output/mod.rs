@@ -1,0 +1,13 @@
+//! Output: the bytes of many processes become one stream of whole lines.
+//!
+//! Pure, like the supervisor: [`Merge`] is told which bytes a stream delivered at which time and appends
+//! what is to be written to a batch. Reading and writing are the work of
+//! [`runtime::pump`](crate::runtime::pump).
+
+mod json;
+mod lines;
+mod merge;
+mod style;
+
+pub use merge::{Access, Merge, Moment, Source, StreamKey};
+pub use style::{Colour, Format, Stamp, StampError, Style};
