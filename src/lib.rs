@@ -30,3 +30,4 @@ pub mod formation;
 pub mod plan;
 pub mod supervisor;
 pub mod output;
+pub mod sys;

@@ -1,0 +1,135 @@
+//! Who is alive: the processes of this machine by parent and by group, read from `/proc`.
+//!
+//! Where there is no `/proc` every question is answered with `None`, and the caller takes its portable way.
+
+use std::collections::BTreeSet;
+
+use crate::process::Pid;
+
+/// One process, as one reading of its `/proc/PID/stat` showed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The process.
+    pub pid: Pid,
+    /// Its parent.
+    pub parent: Pid,
+    /// Its process group.
+    pub group: Pid,
+    /// Its state, as ps(1) shows it: `R`, `S`, `T`, `Z`.
+    pub state: char,
+}
+
+impl Member {
+    /// Returns whether it still can do something: a zombie has ended, it only has not been waited for.
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// Returns everything alive below `ancestor`, at any depth.
+pub fn descendants(ancestor: Pid) -> Option<Vec<Member>> {
+    let all = proc_fs::processes()?;
+    let mut family = BTreeSet::from([ancestor]);
+    // Children may be listed before their parents where process ids have wrapped round.
+    loop {
+        let before = family.len();
+        family.extend(
+            all.iter().filter(|member| family.contains(&member.parent)).map(|m| m.pid).collect::<Vec<_>>(),
+        );
+        if family.len() == before {
+            break;
+        }
+    }
+    let below = |member: &Member| member.pid != ancestor && family.contains(&member.pid);
+    Some(all.into_iter().filter(|member| below(member) && member.is_alive()).collect())
+}
+
+/// Returns those of `groups`, whose leaders have ended, that still have a live member.
+///
+/// What a leader leaves comes home to `guard`, so when `supervisor` is the guard's only child there is
+/// nothing, and one small read has shown it.
+pub fn inhabited(groups: &BTreeSet<Pid>, guard: Pid, supervisor: Pid) -> Option<BTreeSet<Pid>> {
+    if proc_fs::children(guard).is_some_and(|children| children == [supervisor]) {
+        return Some(BTreeSet::new());
+    }
+    let all = proc_fs::processes()?;
+    let alive = all.into_iter().filter(Member::is_alive).map(|member| member.group);
+    Some(alive.filter(|group| groups.contains(group)).collect())
+}
+
+/// Returns one process.
+pub fn process(pid: Pid) -> Option<Member> {
+    proc_fs::process(pid)
+}
+
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+mod proc_fs {
+    use std::fs;
+
+    use super::Member;
+    use crate::process::Pid;
+
+    /// Returns every process; `None` where `/proc` does not show at least this one.
+    pub fn processes() -> Option<Vec<Member>> {
+        let entries = fs::read_dir("/proc").ok()?;
+        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let members: Vec<Member> = numbers.filter_map(|number| process(Pid(number))).collect();
+        (!members.is_empty()).then_some(members)
+    }
+
+    pub fn process(pid: Pid) -> Option<Member> {
+        // The name stands in parentheses and may itself contain blanks and parentheses: proc_pid_stat(5).
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let end = stat.iter().rposition(|byte| *byte == b')')?;
+        let mut fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let parent = Pid(fields.next()?.parse().ok()?);
+        let group = Pid(fields.next()?.parse().ok()?);
+        Some(Member { pid, parent, group, state })
+    }
+
+    /// Returns the children of a process with a single thread.
+    ///
+    /// A list that changes while it is read may be incomplete, but an only child is never missing from it.
+    pub fn children(pid: Pid) -> Option<Vec<Pid>> {
+        let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        list.split_ascii_whitespace().map(|number| number.parse().ok().map(Pid)).collect()
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(procman_portable))))]
+mod proc_fs {
+    use super::Member;
+    use crate::process::Pid;
+
+    pub fn processes() -> Option<Vec<Member>> {
+        None
+    }
+
+    pub fn process(_: Pid) -> Option<Member> {
+        None
+    }
+
+    pub fn children(_: Pid) -> Option<Vec<Pid>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::process::Pid;
+
+    #[test]
+    #[cfg(all(target_os = "linux", not(procman_portable)))]
+    fn this_process_is_found() {
+        let me = Pid(i32::try_from(std::process::id()).expect("pids fit"));
+        let member = super::process(me).expect("/proc shows this process");
+        assert!(member.is_alive());
+        assert!(super::descendants(member.parent).expect("/proc").iter().any(|found| found.pid == me));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_not_found() {
+        assert_eq!(super::process(Pid(i32::MAX)), None);
+    }
+}

@@ -1,0 +1,331 @@
+//! Starting instances, learning of their end, and reaping them.
+//!
+//! An instance's leader is not reaped when it ends, only looked at: as long as it is a zombie its number,
+//! and with it the number of its group, belongs to nobody else, so a signal to the group cannot reach a
+//! stranger. It is reaped once nothing of its group is left.
+
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind, PipeReader};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, rlim_t};
+
+use crate::process::{Exit, Pid, Signal};
+use crate::sys::signals;
+
+/// What to start, and with what.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The program: a path, or a name to be looked for in the `PATH` of `environment`.
+    pub program: &'a OsStr,
+    /// Its arguments, without its name.
+    pub arguments: &'a [&'a OsStr],
+    /// The working directory.
+    pub directory: &'a Path,
+    /// The whole environment; nothing is added to it.
+    pub environment: &'a [(&'a OsStr, &'a OsStr)],
+    /// The soft limit of open files that the instance gets.
+    pub open_files: u64,
+}
+
+/// A leader that has been started and has not been reaped.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    watch: end::Watch,
+}
+
+/// Why something could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// Its working directory cannot be used.
+    #[error("cannot use `{directory}` as its working directory: {source}")]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its program cannot be run.
+    #[error("cannot run `{program}`: {source}")]
+    Program {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system lacks something that a process needs.
+    #[error("the system refuses another process: {0}")]
+    Resources(io::Error),
+}
+
+impl SpawnError {
+    /// Returns the end that a shell would report: 127 for what is not found, 126 for what cannot be run.
+    pub fn exit(&self) -> Exit {
+        match self {
+            SpawnError::Program { source, .. } if source.kind() == ErrorKind::NotFound => Exit::Code(127),
+            SpawnError::Program { .. } => Exit::Code(126),
+            SpawnError::Directory { .. } | SpawnError::Resources(_) => Exit::Code(1),
+        }
+    }
+}
+
+/// Starts a process as the leader of a group of its own, and returns it with the pipe that it writes to.
+///
+/// It gets `/dev/null` as input, one pipe as output and error (so their order is kept), default signal
+/// dispositions, an empty signal mask, and no other descriptor. On Linux it is killed if the calling
+/// *thread* ends: call this from one that lives as long as procman.
+pub fn spawn(order: &Order<'_>) -> Result<(Child, PipeReader), SpawnError> {
+    let (reader, writer) = io::pipe().map_err(SpawnError::Resources)?;
+    set_nonblocking(&reader).map_err(SpawnError::Resources)?;
+    let mut command = command(order);
+    let error = writer.try_clone().map_err(SpawnError::Resources)?;
+    command.stdin(Stdio::null()).stdout(writer).stderr(error).process_group(0);
+    let (parent, open_files) = (std::process::id(), order.open_files);
+    // SAFETY: between fork and exec only system calls are made, and no memory is allocated.
+    unsafe {
+        command.pre_exec(move || prepare(parent, open_files));
+    }
+    let child = signals::while_blocked(|| command.spawn()).map_err(SpawnError::Resources)?;
+    let child = child.map_err(|source| explain(order, source))?;
+    let pid = Pid(i32::try_from(child.id()).unwrap_or_default());
+    match end::Watch::new(pid) {
+        Ok(watch) => Ok((Child { pid, watch }, reader)),
+        Err(error) => {
+            // Nobody would notice its end, so it must not run.
+            let _ = signals::signal_group(pid, Signal::KILL);
+            end::reap(pid);
+            Err(SpawnError::Resources(error))
+        }
+    }
+}
+
+/// Replaces this process by the ordered one. Returns only if that fails.
+///
+/// Unlike an instance it keeps procman's standard streams, process group and other descriptors.
+pub fn replace_self(order: &Order<'_>) -> SpawnError {
+    let mut command = command(order);
+    explain(order, command.exec())
+}
+
+/// Starts the ordered process with procman's own standard streams, and, on a terminal, in its foreground.
+pub fn spawn_foreground(order: &Order<'_>) -> Result<Pid, SpawnError> {
+    let mut command = command(order);
+    command.process_group(0);
+    let (parent, open_files) = (std::process::id(), order.open_files);
+    // SAFETY: as in `spawn`.
+    unsafe {
+        command.pre_exec(move || {
+            // SIGTTOU is blocked here, so a background group may do this. Without a terminal it fails.
+            libc::tcsetpgrp(0, libc::getpid());
+            prepare(parent, open_files)
+        });
+    }
+    let child = signals::while_blocked(|| command.spawn()).map_err(SpawnError::Resources)?;
+    let child = child.map_err(|source| explain(order, source))?;
+    Ok(Pid(i32::try_from(child.id()).unwrap_or_default()))
+}
+
+impl Child {
+    /// Returns the process id, which is that of the group too.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits until the leader has ended, and returns how.
+    ///
+    /// May be dropped and called again at any time.
+    pub async fn ended(&mut self) -> io::Result<Exit> {
+        self.watch.ended(self.pid).await
+    }
+
+    /// Gives the number of an ended leader back. No signal may be sent to its group any more.
+    pub fn reap(&self) {
+        end::reap(self.pid);
+    }
+}
+
+/// Returns how many bytes wait in a pipe.
+pub fn waiting_bytes(pipe: &impl AsFd) -> usize {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int.
+    let result = unsafe { libc::ioctl(pipe.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    if result == 0 { usize::try_from(count).unwrap_or_default() } else { 0 }
+}
+
+/// Makes a pipe hold more, where the system allows it. Returns what it holds afterwards.
+pub fn grow_pipe(pipe: &impl AsFd, bytes: i32) {
+    #[cfg(target_os = "linux")]
+    let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(bytes));
+    #[cfg(not(target_os = "linux"))]
+    let _ = (pipe, bytes);
+}
+
+fn command(order: &Order<'_>) -> Command {
+    let mut command = Command::new(order.program);
+    command.args(order.arguments).current_dir(order.directory).env_clear();
+    command.envs(order.environment.iter().copied());
+    command
+}
+
+/// Runs in the child between fork and exec.
+fn prepare(parent: u32, open_files: u64) -> io::Result<()> {
+    #[allow(clippy::useless_conversion, reason = "the type differs between systems")]
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && let Ok(soft) = rlim_t::try_from(open_files)
+    {
+        let _ = nix::sys::resource::setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard);
+    }
+    // SAFETY: signal(2), prctl(2), getppid(2) and sigprocmask(2) may be called here; the set is initialised.
+    unsafe {
+        for number in 1..=64 {
+            // Fails for those that cannot be changed, which have their default anyway.
+            libc::signal(number, libc::SIG_DFL);
+        }
+        #[cfg(target_os = "linux")]
+        {
+            // The net below the guard's net: if guard and supervisor are killed at once, this still works.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if u32::try_from(libc::getppid()) != Ok(parent) {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = parent;
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+    Ok(())
+}
+
+/// Finds out which of the things that can be missing is: the system reports all of them alike.
+fn explain(order: &Order<'_>, source: io::Error) -> SpawnError {
+    let directory = order.directory.to_path_buf();
+    match std::fs::metadata(&directory) {
+        Err(source) => return SpawnError::Directory { directory, source },
+        Ok(metadata) if !metadata.is_dir() => {
+            return SpawnError::Directory { directory, source: ErrorKind::NotADirectory.into() };
+        }
+        Ok(_) => {}
+    }
+    match source.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => SpawnError::Resources(source),
+        _ => SpawnError::Program { program: order.program.to_string_lossy().into_owned(), source },
+    }
+}
+
+fn set_nonblocking(pipe: &PipeReader) -> io::Result<()> {
+    fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// The end of a leader through a pidfd: no signal, no race, and the leader stays unreaped.
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+mod end {
+    use std::io;
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+    use crate::process::{Exit, Pid, Signal};
+    use crate::sys::ready::Ready;
+    use nix::libc;
+
+    #[derive(Debug)]
+    pub struct Watch(Ready<OwnedFd>);
+
+    impl Watch {
+        pub fn new(pid: Pid) -> io::Result<Self> {
+            // SAFETY: the descriptor returned is new and belongs to nobody else.
+            let descriptor = unsafe {
+                match libc::syscall(libc::SYS_pidfd_open, pid.0, 0) {
+                    -1 => return Err(io::Error::last_os_error()),
+                    number => OwnedFd::from_raw_fd(number as i32),
+                }
+            };
+            Ready::new(descriptor).map(Watch)
+        }
+
+        pub async fn ended(&mut self, _: Pid) -> io::Result<Exit> {
+            loop {
+                if let Some(exit) = self.0.read(|pidfd| look(pidfd)).await?? {
+                    return Ok(exit);
+                }
+            }
+        }
+    }
+
+    fn look(pidfd: &OwnedFd) -> io::Result<Option<Exit>> {
+        let id = pidfd.as_raw_fd().cast_unsigned();
+        // SAFETY: waitid fills the structure. nix's wrapper knows no real-time signals.
+        let (status, code) = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            let flags = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
+            if libc::waitid(libc::P_PIDFD, id, &raw mut info, flags) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            if info.si_pid() == 0 {
+                return Ok(None);
+            }
+            (info.si_status(), info.si_code)
+        };
+        Ok(Some(if code == libc::CLD_EXITED { Exit::Code(status) } else { Exit::Signal(Signal(status)) }))
+    }
+
+    pub fn reap(pid: Pid) {
+        // SAFETY: without a place for the status there is no memory to get wrong.
+        while unsafe { libc::waitpid(pid.0, std::ptr::null_mut(), 0) } == -1
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+    }
+}
+
+/// The end of a leader through SIGCHLD and waitpid, as POSIX has it. Looking reaps.
+#[cfg(not(all(target_os = "linux", not(procman_portable))))]
+mod end {
+    use std::io;
+
+    use nix::libc;
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use crate::process::{Exit, Pid, Signal};
+
+    #[derive(Debug)]
+    pub struct Watch;
+
+    impl Watch {
+        pub fn new(_: Pid) -> io::Result<Self> {
+            Ok(Watch)
+        }
+
+        pub async fn ended(&mut self, pid: Pid) -> io::Result<Exit> {
+            // Listening begins before the first look, so no end falls between the two.
+            let mut children = signal(SignalKind::child())?;
+            loop {
+                if let Some(exit) = look(pid)? {
+                    return Ok(exit);
+                }
+                children.recv().await;
+            }
+        }
+    }
+
+    fn look(pid: Pid) -> io::Result<Option<Exit>> {
+        let mut status = 0;
+        // SAFETY: waitpid writes one int.
+        match unsafe { libc::waitpid(pid.0, &raw mut status, libc::WNOHANG) } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => Ok(None),
+            _ if libc::WIFEXITED(status) => Ok(Some(Exit::Code(libc::WEXITSTATUS(status)))),
+            _ => Ok(Some(Exit::Signal(Signal(libc::WTERMSIG(status))))),
+        }
+    }
+
+    pub fn reap(pid: Pid) {
+        let _ = look(pid);
+    }
+}

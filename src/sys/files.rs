@@ -1,0 +1,76 @@
+//! Reading the small files that a user names, without hanging on what is no file.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// The most that a configuration file may hold. A Procfile of this size has hundreds of thousands of lines.
+pub const LIMIT: u64 = 16 * 1024 * 1024;
+
+/// Reads a whole file of at most [`LIMIT`] bytes.
+///
+/// A pipe, such as a shell's `<(…)`, is read to its end; a directory, a device or a socket is refused.
+/// Opening never waits for a writer.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    use std::os::unix::fs::FileTypeExt;
+
+    let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    if !kind.is_file() && !kind.is_fifo() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "neither a file nor a pipe"));
+    }
+    let mut bytes = Vec::new();
+    loop {
+        match file.by_ref().take(LIMIT + 1 - bytes.len() as u64).read_to_end(&mut bytes) {
+            Ok(_) if bytes.len() as u64 > LIMIT => {
+                return Err(io::Error::new(ErrorKind::FileTooLarge, "larger than 16 MiB"));
+            }
+            Ok(_) => return Ok(bytes),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let mut interest = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+                let _ = poll(&mut interest, PollTimeout::NONE);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::read;
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(read(directory.path()).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(read("/dev/zero".as_ref()).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(read(&directory.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_pipe_without_a_writer_is_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("large");
+        std::fs::File::create(&path).unwrap().set_len(super::LIMIT + 1).unwrap();
+        assert_eq!(read(&path).unwrap_err().kind(), ErrorKind::FileTooLarge);
+    }
+}

@@ -1,0 +1,224 @@
+//! The line between guard and supervisor: small messages over a socket pair.
+//!
+//! A signal passed on as a message keeps its origin and is not merged with the next one, and the end of the
+//! socket tells either side that the other is gone. A message is three numbers, 16 bytes.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use crate::process::{Pid, Sender, Signal};
+use crate::sys::signals::Received;
+
+/// What the guard tells the supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromGuard {
+    /// A signal came to the guard.
+    Signal(Received),
+    /// Orphans came home to the guard and were reaped, so a group may be empty now.
+    OrphansReaped,
+}
+
+/// What the supervisor tells the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromSupervisor {
+    /// A process group of this number exists from now on.
+    GroupStarted(Pid),
+    /// That group is gone, and its number may mean somebody else soon.
+    GroupEnded(Pid),
+    /// The formation stops: everything must be gone in this many milliseconds.
+    StopWithin(u32),
+}
+
+/// One end of the line.
+#[derive(Debug)]
+pub struct Link {
+    socket: UnixStream,
+    /// Bytes of a message whose rest has not arrived.
+    partial: Vec<u8>,
+    /// Bytes that the socket would not take yet.
+    unsent: Vec<u8>,
+}
+
+/// Whether the other side still is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// It is.
+    Present,
+    /// It has gone.
+    Gone,
+}
+
+const MESSAGE: usize = 16;
+
+impl Link {
+    /// Returns the two ends of a new line.
+    pub fn pair() -> io::Result<(Link, Link)> {
+        let (one, other) = UnixStream::pair()?;
+        one.set_nonblocking(true)?;
+        other.set_nonblocking(true)?;
+        let link = |socket| Link { socket, partial: Vec::new(), unsent: Vec::new() };
+        Ok((link(one), link(other)))
+    }
+
+    /// Tells the supervisor something, without waiting.
+    pub fn tell_supervisor(&mut self, message: FromGuard) {
+        self.send(match message {
+            FromGuard::Signal(Received { signal, sender: Sender::Kernel }) => [1, signal.0, 0, 0],
+            FromGuard::Signal(Received { signal, sender: Sender::Process(pid) }) => [1, signal.0, 1, pid.0],
+            FromGuard::OrphansReaped => [2, 0, 0, 0],
+        });
+    }
+
+    /// Tells the guard something, without waiting.
+    pub fn tell_guard(&mut self, message: FromSupervisor) {
+        self.send(match message {
+            FromSupervisor::GroupStarted(leader) => [1, leader.0, 0, 0],
+            FromSupervisor::GroupEnded(leader) => [2, leader.0, 0, 0],
+            FromSupervisor::StopWithin(milliseconds) => [3, milliseconds.cast_signed(), 0, 0],
+        });
+    }
+
+    /// Returns what the guard has told, and whether it is still there.
+    pub fn hear_guard(&mut self) -> (Vec<FromGuard>, Peer) {
+        let (messages, peer) = self.receive();
+        let meaning = |message: [i32; 4]| match message {
+            [1, signal, 0, _] => {
+                Some(FromGuard::Signal(Received { signal: Signal(signal), sender: Sender::Kernel }))
+            }
+            [1, signal, _, pid] => Some(FromGuard::Signal(Received {
+                signal: Signal(signal),
+                sender: Sender::Process(Pid(pid)),
+            })),
+            [2, ..] => Some(FromGuard::OrphansReaped),
+            _ => None,
+        };
+        (messages.into_iter().filter_map(meaning).collect(), peer)
+    }
+
+    /// Returns what the supervisor has told, and whether it is still there.
+    pub fn hear_supervisor(&mut self) -> (Vec<FromSupervisor>, Peer) {
+        let (messages, peer) = self.receive();
+        let meaning = |message: [i32; 4]| match message {
+            [1, leader, ..] => Some(FromSupervisor::GroupStarted(Pid(leader))),
+            [2, leader, ..] => Some(FromSupervisor::GroupEnded(Pid(leader))),
+            [3, milliseconds, ..] => Some(FromSupervisor::StopWithin(milliseconds.cast_unsigned())),
+            _ => None,
+        };
+        (messages.into_iter().filter_map(meaning).collect(), peer)
+    }
+
+    /// Returns whether something waits to be sent until the socket is writable.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Sends what the socket would not take before, as far as it takes it now.
+    pub fn flush(&mut self) {
+        while !self.unsent.is_empty() {
+            match self.socket.write(&self.unsent) {
+                Ok(sent) => {
+                    self.unsent.drain(..sent);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The other side is gone, which reading will tell.
+                Err(_) => self.unsent.clear(),
+            }
+        }
+    }
+
+    fn send(&mut self, words: [i32; 4]) {
+        self.unsent.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+        self.flush();
+    }
+
+    fn receive(&mut self) -> (Vec<[i32; 4]>, Peer) {
+        let mut peer = Peer::Present;
+        let mut buffer = [0; 256 * MESSAGE];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => {
+                    peer = Peer::Gone;
+                    break;
+                }
+                Ok(length) => self.partial.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    peer = Peer::Gone;
+                    break;
+                }
+            }
+        }
+        let whole = self.partial.len() - self.partial.len() % MESSAGE;
+        let words = self.partial.drain(..whole).collect::<Vec<u8>>();
+        let messages = words
+            .chunks_exact(MESSAGE)
+            .map(|message| {
+                std::array::from_fn(|word| {
+                    let bytes = std::array::from_fn(|byte| message[word * 4 + byte]);
+                    i32::from_ne_bytes(bytes)
+                })
+            })
+            .collect();
+        (messages, peer)
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{FromGuard, FromSupervisor, Link, Peer};
+    use crate::process::{Pid, Sender, Signal};
+    use crate::sys::signals::Received;
+
+    #[test]
+    fn messages_arrive_as_they_were_told() {
+        let (mut guard, mut supervisor) = Link::pair().unwrap();
+        let told = [
+            FromGuard::Signal(Received { signal: Signal::TERM, sender: Sender::Process(Pid(77)) }),
+            FromGuard::Signal(Received { signal: Signal::INT, sender: Sender::Kernel }),
+            FromGuard::OrphansReaped,
+        ];
+        told.iter().for_each(|message| guard.tell_supervisor(*message));
+        assert_eq!(supervisor.hear_guard(), (told.to_vec(), Peer::Present));
+
+        let told = [
+            FromSupervisor::GroupStarted(Pid(12)),
+            FromSupervisor::GroupEnded(Pid(12)),
+            FromSupervisor::StopWithin(u32::MAX),
+        ];
+        told.iter().for_each(|message| supervisor.tell_guard(*message));
+        assert_eq!(guard.hear_supervisor(), (told.to_vec(), Peer::Present));
+    }
+
+    #[test]
+    fn the_end_of_one_side_is_seen_by_the_other() {
+        let (guard, mut supervisor) = Link::pair().unwrap();
+        drop(guard);
+        assert_eq!(supervisor.hear_guard(), (Vec::new(), Peer::Gone));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_sent_later() {
+        let (mut guard, mut supervisor) = Link::pair().unwrap();
+        let mut told = 0;
+        while !guard.has_unsent() {
+            guard.tell_supervisor(FromGuard::OrphansReaped);
+            told += 1;
+        }
+        let mut heard = 0;
+        while heard < told {
+            heard += supervisor.hear_guard().0.len();
+            guard.flush();
+        }
+        assert_eq!(heard, told);
+    }
+}

@@ -1,0 +1,17 @@
+//! The doors to the operating system, one narrow module each, without any policy.
+//!
+//! Only here are `nix`, `signal-hook` and `unsafe` named. Where Linux offers more than POSIX (subreaper,
+//! parent-death signal, pidfd, `/proc`), the portable way stands beside it; `--cfg procman_portable` builds
+//! that one on Linux too, so that it is compiled and tested and cannot rot.
+
+#![allow(unsafe_code, reason = "this is the only module that may, each block with the reason it is sound")]
+
+pub mod census;
+pub mod child;
+pub mod files;
+pub mod guard;
+pub mod link;
+pub mod ready;
+pub mod signals;
+pub mod startup;
+pub mod stdio;

@@ -1,0 +1,77 @@
+//! What procman puts right about itself before it does anything: inherited descriptors, limits, signals.
+
+use std::io;
+
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+
+/// What procman was started with and its instances are to be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// The soft limit of open files.
+    pub open_files: u64,
+    /// Whether SIGHUP was ignored, as `nohup` does.
+    pub hangup: Hangup,
+}
+
+/// What a terminal's hangup meant to procman when it was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// It ends a process, as usual.
+    Heard,
+    /// It was ignored, and stays ignored.
+    Ignored,
+}
+
+/// Prepares a process that will supervise: to be called before any thread exists and anything is opened.
+///
+/// - Every signal is blocked until its handler stands, so none is lost and none kills by surprise.
+/// - SIGCHLD is reset: one that was ignored by procman's parent would take the exit codes away.
+/// - SIGTTIN and SIGTTOU are ignored: `stty tostop` must not stop a job that only writes its log.
+/// - Descriptors from 3 up that were inherited are closed on exec, so no instance sees them.
+/// - The soft limit of open files is raised to the hard one: an instance needs up to three.
+pub fn prepare() -> io::Result<Inherited> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the dispositions set are the default and "ignore"; no handler runs.
+    let hangup = unsafe {
+        sigaction(Signal::SIGCHLD, &default)?;
+        sigaction(Signal::SIGTTIN, &ignore)?;
+        sigaction(Signal::SIGTTOU, &ignore)?;
+        match sigaction(Signal::SIGHUP, &default)?.handler() {
+            SigHandler::SigIgn => {
+                sigaction(Signal::SIGHUP, &ignore)?;
+                Hangup::Ignored
+            }
+            SigHandler::SigDfl | SigHandler::Handler(_) | SigHandler::SigAction(_) => Hangup::Heard,
+        }
+    };
+    close_inherited_on_exec();
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    // Where the limit cannot be raised, it stays as it is: the first spawn that meets it says so.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    #[allow(clippy::useless_conversion, reason = "the type differs between systems")]
+    Ok(Inherited { open_files: soft.into(), hangup })
+}
+
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+fn close_inherited_on_exec() {
+    // SAFETY: the call only sets a flag on descriptors. Before Linux 5.11 it fails, and nothing is lost but
+    // that junk descriptors of procman's parent are passed on.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(procman_portable))))]
+fn close_inherited_on_exec() {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| soft).min(65_536);
+    for descriptor in 3..i32::try_from(limit).unwrap_or(256) {
+        // SAFETY: the call only sets a flag, and fails on a descriptor that is not open.
+        unsafe {
+            libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+}
