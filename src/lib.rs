@@ -31,3 +31,4 @@ pub mod plan;
 pub mod supervisor;
 pub mod output;
 pub mod sys;
+pub mod runtime;

@@ -1,0 +1,82 @@
+//! Process groups whose leader has ended: whether anything is left of them, and when to look again.
+//!
+//! The kernel announces the end of a leader, but not that its group is empty. A look at `/proc` tells; the
+//! guard says when it has reaped orphans, which is when a look pays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::formation::InstanceId;
+use crate::process::Pid;
+use crate::supervisor::Group;
+use crate::sys::census;
+use crate::sys::child::Child;
+use crate::sys::signals::group_exists;
+
+/// How often to look when nothing is announced: a member may be a child of somebody who ignores its end.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long to let news pile up before a look, for each look reads all of `/proc`.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// The groups without a leader.
+#[derive(Debug)]
+pub struct Groups {
+    guard: Pid,
+    supervisor: Pid,
+    /// The leaders, not reaped yet, so that the numbers of their groups stay theirs.
+    leaderless: BTreeMap<Pid, (InstanceId, Child)>,
+    look_at: Option<Instant>,
+}
+
+impl Groups {
+    /// Returns no groups; the two processes are those that procman consists of.
+    pub fn new(guard: Pid, supervisor: Pid) -> Self {
+        Groups { guard, supervisor, leaderless: BTreeMap::new(), look_at: None }
+    }
+
+    /// Takes leaders that have just ended and returns those that left nobody, reaped.
+    pub fn take(&mut self, ended: Vec<(InstanceId, Child)>) -> BTreeSet<InstanceId> {
+        self.leaderless.extend(ended.into_iter().map(|(id, child)| (child.pid(), (id, child))));
+        self.emptied().into_iter().collect()
+    }
+
+    /// Looks which groups are empty, and returns their instances, their leaders reaped.
+    pub fn emptied(&mut self) -> Vec<InstanceId> {
+        let groups: BTreeSet<Pid> = self.leaderless.keys().copied().collect();
+        let inhabited = census::inhabited(&groups, self.guard, self.supervisor);
+        let mut emptied = Vec::new();
+        for pid in groups {
+            let left = match &inhabited {
+                Some(inhabited) if inhabited.contains(&pid) => Group::Inhabited,
+                Some(_) => Group::Empty,
+                None => self.reap_and_ask(pid),
+            };
+            if left == Group::Empty
+                && let Some((id, child)) = self.leaderless.remove(&pid)
+            {
+                child.reap();
+                emptied.push(id);
+            }
+        }
+        self.look_at = (!self.leaderless.is_empty()).then(|| Instant::now() + LOOK_AGAIN);
+        emptied
+    }
+
+    /// Returns when to call [`Groups::emptied`] again.
+    pub fn look_at(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// Takes the news that orphans have been reaped.
+    pub fn orphans_reaped(&mut self) {
+        self.look_at = self.look_at.map(|at| at.min(Instant::now() + GATHER));
+    }
+
+    /// Finds out without `/proc` whether a group is empty: its zombie leader must not count.
+    fn reap_and_ask(&mut self, pid: Pid) -> Group {
+        if let Some((_, child)) = self.leaderless.get(&pid) {
+            child.reap();
+        }
+        if group_exists(pid) { Group::Inhabited } else { Group::Empty }
+    }
+}

@@ -1,0 +1,353 @@
+//! The runtime: one loop in which facts come in and orders go out.
+//!
+//! Here the deciding (`supervisor`, `output`) and the doing (`sys`) meet. The loop waits for signals, for
+//! the guard, for ends of instances, for the pump and for the supervisor's deadline; it hands every fact to
+//! the supervisor and carries out what that orders. It decides nothing itself.
+
+mod groups;
+pub mod pump;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsStr;
+use std::future::{pending, ready};
+use std::io;
+use std::time::Instant;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::yield_now;
+use tokio::time::sleep_until;
+
+use crate::formation::InstanceId;
+use crate::output::{Source, StreamKey, Style};
+use crate::plan::{Invocation, Plan, Program};
+use crate::process::{Exit, Pid, Signal};
+use crate::runtime::groups::Groups;
+use crate::runtime::pump::{Note, Pump};
+use crate::supervisor::{Action, Event, Group, Receiver, Request, Settings, Supervisor, Time};
+use crate::sys::child::{self, Child, Order, SpawnError};
+use crate::sys::link::{FromGuard, FromSupervisor, Link, Peer};
+use crate::sys::ready::Ready;
+use crate::sys::signals::{self, Received, Signals};
+use crate::sys::startup::Inherited;
+use crate::sys::stdio;
+
+/// Everything that a formation needs to be run.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// What the instances are.
+    pub plan: &'a Plan,
+    /// How they are supervised.
+    pub settings: Settings,
+    /// How their output looks.
+    pub style: Style,
+    /// Lines of procman's own to show first.
+    pub notices: Vec<String>,
+    /// What procman was started with.
+    pub inherited: Inherited,
+    /// The line to the guard.
+    pub link: Link,
+    /// The guard.
+    pub guard: Pid,
+}
+
+/// How a formation has ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit status.
+    pub status: i32,
+    /// The instance that could not be started, and why.
+    pub failure: Option<(InstanceId, SpawnError)>,
+    /// Bytes of output that were dropped because nobody took them.
+    pub dropped: usize,
+}
+
+/// Hands an invocation, as an order to start it, to `start`.
+pub fn with_order<T>(invocation: &Invocation, open_files: u64, start: impl FnOnce(&Order<'_>) -> T) -> T {
+    let environment: Vec<_> = invocation.environment.iter().collect();
+    let (program, arguments) = match &invocation.program {
+        Program::Shell(command) => (OsStr::new("/bin/sh"), vec![OsStr::new("-c"), OsStr::new(command)]),
+        Program::Direct { program, arguments } => {
+            (program.as_os_str(), arguments.iter().map(AsRef::as_ref).collect())
+        }
+    };
+    start(&Order {
+        program,
+        arguments: &arguments,
+        directory: &invocation.directory,
+        environment: &environment,
+        open_files,
+    })
+}
+
+/// Runs a formation until it has ended.
+///
+/// Errors are those of procman's own: that it cannot wait, or cannot start its threads.
+pub fn run(job: Job<'_>) -> io::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let outcome = runtime.block_on(async { Runtime::new(job)?.run().await });
+    // Tasks that wait for ends have nothing to finish.
+    runtime.shutdown_background();
+    outcome
+}
+
+struct Runtime<'a> {
+    plan: &'a Plan,
+    began: Instant,
+    supervisor: Supervisor,
+    /// Every instance that has been spawned and of which something may be alive.
+    instances: BTreeMap<InstanceId, Live>,
+    groups: Groups,
+    pump: Pump,
+    notes: UnboundedReceiver<Note>,
+    signals: Ready<Signals>,
+    /// `None` once the guard is gone.
+    link: Option<Ready<Link>>,
+    ends: UnboundedReceiver<End>,
+    end_sender: UnboundedSender<End>,
+    /// Facts that came of carrying orders out. They wait their turn, so that a signal is heard between two
+    /// spawns.
+    facts: VecDeque<Event>,
+    next_stream: usize,
+    open_files: u64,
+    failure: Option<(InstanceId, SpawnError)>,
+    /// The deadline that the guard knows.
+    told: Option<Time>,
+}
+
+/// An instance that has been spawned.
+struct Live {
+    group: Pid,
+    stream: StreamKey,
+}
+
+/// A leader that has ended.
+struct End {
+    id: InstanceId,
+    child: Child,
+    exit: Exit,
+}
+
+impl<'a> Runtime<'a> {
+    fn new(job: Job<'a>) -> io::Result<Self> {
+        let own = own_pid();
+        let system = Source { name: "system".to_owned(), pid: own.0, position: None };
+        let (pump, notes) = Pump::start(job.style, system)?;
+        job.notices.into_iter().for_each(|notice| pump.say(notice));
+        let (end_sender, ends) = mpsc::unbounded_channel();
+        Ok(Runtime {
+            plan: job.plan,
+            began: Instant::now(),
+            supervisor: Supervisor::new(job.settings),
+            instances: BTreeMap::new(),
+            groups: Groups::new(job.guard, own),
+            pump,
+            notes,
+            signals: Ready::new(Signals::listen(job.inherited.hangup)?)?,
+            link: Some(Ready::new(job.link)?),
+            ends,
+            end_sender,
+            facts: VecDeque::from([Event::Asked(Request::Start(job.plan.formation().instances().collect()))]),
+            next_stream: 0,
+            open_files: job.inherited.open_files,
+            failure: None,
+            told: None,
+        })
+    }
+
+    async fn run(mut self) -> io::Result<Outcome> {
+        loop {
+            for event in self.next().await? {
+                if let Some(status) = self.handle(event) {
+                    let dropped = self.pump.missing();
+                    return Ok(Outcome { status, failure: self.failure, dropped });
+                }
+            }
+        }
+    }
+
+    /// Waits until something has happened, and returns it as facts.
+    async fn next(&mut self) -> io::Result<Vec<Event>> {
+        if !self.facts.is_empty() {
+            // Lets what has come in from outside be seen first.
+            yield_now().await;
+        }
+        let deadline = [self.supervisor.next_deadline().map(|at| self.began + at), self.groups.look_at()];
+        let deadline = deadline.into_iter().flatten().min();
+        let mut ends = Vec::new();
+        tokio::select! {
+            biased;
+            received = self.signals.read(Signals::pending) => {
+                Ok(received?.into_iter().map(|received| signalled(received, Receiver::Supervisor)).collect())
+            }
+            heard = hear(&mut self.link) => {
+                let (messages, peer) = heard?;
+                Ok(self.heard(&messages, peer))
+            }
+            // That an instance was spawned has to be told before that it ended.
+            () = ready(()), if !self.facts.is_empty() => Ok(self.facts.pop_front().into_iter().collect()),
+            _ = self.ends.recv_many(&mut ends, usize::MAX) => Ok(self.ended(ends)),
+            Some(note) = self.notes.recv() => Ok(noted(note)),
+            () = sleep_until(deadline.unwrap_or(self.began).into()), if deadline.is_some() => {
+                let emptied = self.emptied();
+                Ok(emptied.into_iter().chain([Event::TimePassed]).collect())
+            }
+        }
+    }
+
+    fn heard(&mut self, messages: &[FromGuard], peer: Peer) -> Vec<Event> {
+        let mut events = Vec::new();
+        for message in messages {
+            match message {
+                FromGuard::Signal(received) => events.push(signalled(*received, Receiver::Guard)),
+                FromGuard::OrphansReaped => self.groups.orphans_reaped(),
+            }
+        }
+        if peer == Peer::Gone {
+            self.link = None;
+            events.push(Event::GuardLost);
+        }
+        events
+    }
+
+    /// Sees to leaders that have ended: their last words, and what is left of their groups.
+    fn ended(&mut self, ends: Vec<End>) -> Vec<Event> {
+        let mut exits = Vec::new();
+        let mut children = Vec::new();
+        for End { id, child, exit } in ends {
+            if let Some(live) = self.instances.get(&id) {
+                self.pump.ended(live.stream, exit.to_string());
+            }
+            exits.push((id.clone(), exit));
+            children.push((id, child));
+        }
+        let empty = self.groups.take(children);
+        empty.iter().for_each(|id| self.forget(id));
+        let event = |(id, exit)| {
+            let group = if empty.contains(&id) { Group::Empty } else { Group::Inhabited };
+            Event::Exited { id, exit, group }
+        };
+        exits.into_iter().map(event).collect()
+    }
+
+    /// Sees to groups that have lost their last member.
+    fn emptied(&mut self) -> Vec<Event> {
+        if self.groups.look_at().is_none_or(|at| at > Instant::now()) {
+            return Vec::new();
+        }
+        let emptied = self.groups.emptied();
+        emptied.iter().for_each(|id| self.forget(id));
+        emptied.into_iter().map(|id| Event::GroupEmptied { id }).collect()
+    }
+
+    /// Drops what is kept for an instance of which nothing is alive.
+    fn forget(&mut self, id: &InstanceId) {
+        if let Some(live) = self.instances.remove(id) {
+            self.pump.close(live.stream);
+            self.tell_guard(FromSupervisor::GroupEnded(live.group));
+        }
+    }
+
+    /// Hands a fact to the supervisor and does what it orders. Returns the status if that was to finish.
+    fn handle(&mut self, event: Event) -> Option<i32> {
+        let actions = self.supervisor.handle(self.began.elapsed(), event);
+        let mut status = None;
+        for action in actions {
+            match action {
+                Action::Spawn(id) => self.spawn(id),
+                Action::Signal(id, signal) => self.signal(&id, signal),
+                Action::Say(notice) => self.pump.say(notice.to_string()),
+                // Nothing that has come in the meantime may be told before that procman was asleep.
+                Action::Suspend => status = self.handle(suspend()),
+                Action::Drain => self.pump.drain(),
+                Action::Finish(code) => status = Some(code),
+            }
+        }
+        let deadline = self.supervisor.stop_deadline();
+        if let Some(at) = deadline
+            && self.told != deadline
+        {
+            self.told = deadline;
+            let within = at.saturating_sub(self.began.elapsed()).as_millis();
+            self.tell_guard(FromSupervisor::StopWithin(u32::try_from(within).unwrap_or(u32::MAX)));
+        }
+        status
+    }
+
+    fn spawn(&mut self, id: InstanceId) {
+        let spawned = match self.plan.instance(&id) {
+            Some(invocation) => with_order(&invocation, self.open_files, child::spawn),
+            None => return,
+        };
+        match spawned {
+            Ok((mut child, pipe)) => {
+                let pid = child.pid();
+                let stream = StreamKey(self.next_stream);
+                self.next_stream += 1;
+                let position = self.plan.position(&id.process);
+                let source = Source { name: id.to_string(), pid: pid.0, position };
+                self.pump.open(stream, source, pipe, format!("started with pid {pid}"));
+                self.tell_guard(FromSupervisor::GroupStarted(pid));
+                self.instances.insert(id.clone(), Live { group: pid, stream });
+                self.facts.push_back(Event::Spawned { id: id.clone(), pid });
+                let ends = self.end_sender.clone();
+                tokio::spawn(async move {
+                    // Waiting fails only for a child that somebody else has reaped, and nobody does.
+                    let exit = child.ended().await.unwrap_or(Exit::Code(1));
+                    let _ = ends.send(End { id, child, exit });
+                });
+            }
+            Err(error) => {
+                self.pump.say(format!("{id} could not be started: {error}"));
+                self.facts.push_back(Event::SpawnFailed { id: id.clone(), exit: error.exit() });
+                self.failure.get_or_insert((id, error));
+            }
+        }
+    }
+
+    fn signal(&mut self, id: &InstanceId, signal: Signal) {
+        let Some(live) = self.instances.get(id) else { return };
+        if let Err(error) = signals::signal_group(live.group, signal) {
+            self.pump.say(format!("{signal} cannot be sent to {id} (process group {}): {error}", live.group));
+        }
+    }
+
+    fn tell_guard(&mut self, message: FromSupervisor) {
+        if let Some(link) = &mut self.link {
+            link.get_mut().tell_guard(message);
+        }
+    }
+}
+
+/// Stands still until somebody continues procman.
+fn suspend() -> Event {
+    let since = Instant::now();
+    signals::stop_self();
+    Event::Resumed { asleep: since.elapsed() }
+}
+
+/// Waits for the guard; for ever once it is gone.
+async fn hear(link: &mut Option<Ready<Link>>) -> io::Result<(Vec<FromGuard>, Peer)> {
+    match link {
+        Some(link) => link.read(Link::hear_guard).await,
+        None => pending().await,
+    }
+}
+
+fn signalled(received: Received, receiver: Receiver) -> Event {
+    Event::Signalled { signal: received.signal, sender: received.sender, receiver }
+}
+
+fn noted(note: Note) -> Vec<Event> {
+    match note {
+        Note::Closed => vec![Event::OutputClosed],
+        Note::Drained => vec![Event::Drained],
+        Note::Failed(error) => {
+            stdio::write_stderr(&format!("procman: cannot write to standard output: {error}"));
+            Vec::new()
+        }
+    }
+}
+
+fn own_pid() -> Pid {
+    Pid(i32::try_from(std::process::id()).unwrap_or_default())
+}

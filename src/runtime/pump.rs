@@ -1,0 +1,427 @@
+//! The pump: one thread that carries what the instances write to standard output.
+//!
+//! It waits for all pipes at once, reads whichever have something, lets [`Merge`] make lines of it and
+//! writes them in one call. Reading and writing are one thread on purpose: handing every batch to another
+//! one costs more than it gains. When nobody reads standard output, the write blocks, so no pipe is read,
+//! so the instances block: that is all the back-pressure there is, and it touches nobody else, for
+//! supervision runs on another thread and never waits for this one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind, PipeReader, Read};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use tokio::sync::mpsc as notes;
+
+use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
+use crate::sys::child::{grow_pipe, waiting_bytes};
+use crate::sys::stdio::write_stdout;
+
+/// How much is read from one pipe before the next one has its turn.
+const READ: usize = 128 * 1024;
+/// A batch of this size is written although there is more to read.
+const BATCH: usize = 256 * 1024;
+/// What a pipe holds that has been found full again and again. A new one holds 64 KiB.
+const HOT_PIPE: i32 = 256 * 1024;
+/// How often a pipe must have been found full to count as hot.
+const HOT: u32 = 8;
+/// How many pipes are made larger at most: the system gives a user 64 MiB for all of his pipes.
+const HOT_PIPES: usize = 64;
+/// How long a standard output that failed is left alone before it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+const WAKE: Token = Token(usize::MAX);
+
+/// What the pump has to report.
+#[derive(Debug)]
+pub enum Note {
+    /// Nobody reads standard output any more.
+    Closed,
+    /// Standard output cannot be written to; what cannot be written is dropped.
+    Failed(io::Error),
+    /// Everything that was there to be written is written.
+    Drained,
+}
+
+/// The pump, as seen from the supervision's thread. No call waits.
+#[derive(Debug)]
+pub struct Pump {
+    commands: Sender<Command>,
+    waker: Arc<Waker>,
+    tally: Arc<Tally>,
+    /// The pipes that the pump may not have emptied yet.
+    pipes: Vec<Weak<PipeReader>>,
+}
+
+/// Bytes that have not reached standard output.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Those of the batch that is being written.
+    unwritten: AtomicUsize,
+    /// Those that were given up because standard output failed.
+    dropped: AtomicUsize,
+}
+
+#[derive(Debug)]
+enum Command {
+    /// Show a line about a new instance, then what comes out of its pipe.
+    Open { key: StreamKey, source: Source, pipe: Arc<PipeReader>, first: String },
+    /// The leader has ended: write what it wrote, then a line about its end.
+    Ended { key: StreamKey, last: String },
+    /// Nothing of the instance is alive: write what is left, and forget it.
+    Close { key: StreamKey },
+    /// Show a line of procman's own.
+    Say(String),
+    /// Report when everything above has been written.
+    Drain,
+}
+
+impl Pump {
+    /// Starts the thread. `system` is the source of procman's own lines.
+    pub fn start(style: Style, system: Source) -> io::Result<(Pump, notes::UnboundedReceiver<Note>)> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let (commands, inbox) = mpsc::channel();
+        let (notes, reports) = notes::unbounded_channel();
+        let tally = Arc::new(Tally::default());
+        let began = Instant::now();
+        let merge = Merge::new(style, system, moment(began));
+        let worker = Worker {
+            poll,
+            inbox,
+            notes,
+            merge,
+            began,
+            tally: Arc::clone(&tally),
+            commands: VecDeque::new(),
+            streams: BTreeMap::new(),
+            ready: VecDeque::new(),
+            buffer: vec![0; READ],
+            sink: Sink::Open,
+            hot_pipes: 0,
+        };
+        thread::Builder::new().name("pump".to_owned()).spawn(move || worker.run())?;
+        Ok((Pump { commands, waker, tally, pipes: Vec::new() }, reports))
+    }
+
+    /// Shows what comes out of `pipe` as lines of `source`, behind the line `first`.
+    pub fn open(&mut self, key: StreamKey, source: Source, pipe: PipeReader, first: String) {
+        let pipe = Arc::new(pipe);
+        self.pipes.retain(|pipe| pipe.strong_count() > 0);
+        self.pipes.push(Arc::downgrade(&pipe));
+        self.send(Command::Open { key, source, pipe, first });
+    }
+
+    /// Writes what a leader that has just ended has written, then the line `last`.
+    pub fn ended(&self, key: StreamKey, last: String) {
+        self.send(Command::Ended { key, last });
+    }
+
+    /// Forgets an instance of which nothing is alive, after what it has written.
+    pub fn close(&self, key: StreamKey) {
+        self.send(Command::Close { key });
+    }
+
+    /// Shows a line of procman's own.
+    pub fn say(&self, line: String) {
+        self.send(Command::Say(line));
+    }
+
+    /// Asks for [`Note::Drained`] when all of the above has been written.
+    pub fn drain(&self) {
+        self.send(Command::Drain);
+    }
+
+    /// Returns how many bytes of the instances have not reached standard output by now.
+    pub fn missing(&self) -> usize {
+        let waiting = self.pipes.iter().filter_map(Weak::upgrade).map(|pipe| waiting_bytes(&*pipe));
+        let batch = self.tally.unwritten.load(Ordering::Relaxed);
+        waiting.sum::<usize>() + batch + self.tally.dropped.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, command: Command) {
+        // The thread ends after `Drain` only, and then nobody expects an answer.
+        let _ = self.commands.send(command);
+        let _ = self.waker.wake();
+    }
+}
+
+struct Worker {
+    poll: Poll,
+    inbox: Receiver<Command>,
+    notes: notes::UnboundedSender<Note>,
+    merge: Merge,
+    began: Instant,
+    tally: Arc<Tally>,
+    commands: VecDeque<Command>,
+    streams: BTreeMap<StreamKey, Stream>,
+    /// Streams whose pipe may have something, in the order of their turns.
+    ready: VecDeque<StreamKey>,
+    buffer: Vec<u8>,
+    sink: Sink,
+    hot_pipes: usize,
+}
+
+struct Stream {
+    pipe: Arc<PipeReader>,
+    full_reads: u32,
+    queued: Queued,
+}
+
+/// Whether a stream stands in the queue of those that are ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Queued {
+    Yes,
+    No,
+}
+
+/// The state of standard output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sink {
+    Open,
+    /// Nobody reads it: whatever comes is dropped.
+    Closed,
+    /// It failed: whatever comes before this time is dropped.
+    Failing(Instant),
+}
+
+/// Whether the pump goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It has nothing to do before something happens.
+    Idle,
+    /// There is more to do.
+    Busy,
+    /// It waits for the end of a flowing line, until this time at most.
+    Waiting(Duration),
+    /// It has drained.
+    Done,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        let mut progress = Progress::Idle;
+        while progress != Progress::Done {
+            let timeout = self.timeout(progress);
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    // Without its pipes the pump is of no use, and a formation without output is stopped.
+                    let _ = self.notes.send(Note::Failed(error));
+                    let _ = self.notes.send(Note::Closed);
+                    return;
+                }
+            }
+            for event in &events {
+                if event.token() != WAKE {
+                    self.queue(StreamKey(event.token().0));
+                }
+            }
+            progress = self.turn();
+        }
+    }
+
+    fn timeout(&mut self, progress: Progress) -> Option<Duration> {
+        let until = match progress {
+            Progress::Busy | Progress::Done => return Some(Duration::ZERO),
+            Progress::Waiting(until) => {
+                self.merge.next_deadline().map_or(Some(until), |at| Some(at.min(until)))
+            }
+            Progress::Idle => self.merge.next_deadline(),
+        };
+        // A millisecond is the unit of the call: rounding down would mean waking for nothing.
+        until.map(|until| until.saturating_sub(self.began.elapsed()) + Duration::from_millis(1))
+    }
+
+    /// Does everything once that can be done now.
+    fn turn(&mut self) -> Progress {
+        self.merge.set_time(moment(self.began));
+        self.commands.extend(self.inbox.try_iter());
+        let obeyed = self.obey();
+        if obeyed == Progress::Done {
+            self.write();
+            let _ = self.notes.send(Note::Drained);
+            return Progress::Done;
+        }
+        let read = self.read_ready();
+        if self.ready.is_empty() {
+            self.merge.show_paused();
+        }
+        self.write();
+        match (obeyed, read) {
+            (Progress::Busy, _) | (_, Progress::Busy) => Progress::Busy,
+            (Progress::Waiting(one), Progress::Waiting(other)) => Progress::Waiting(one.min(other)),
+            (Progress::Waiting(until), _) | (_, Progress::Waiting(until)) => Progress::Waiting(until),
+            (Progress::Idle | Progress::Done, Progress::Idle | Progress::Done) => Progress::Idle,
+        }
+    }
+
+    /// Obeys commands in their order, as long as nobody's line is flowing.
+    fn obey(&mut self) -> Progress {
+        while let Some(command) = self.commands.pop_front() {
+            let key = match &command {
+                Command::Open { key, .. } | Command::Ended { key, .. } | Command::Close { key } => Some(*key),
+                Command::Say(_) | Command::Drain => None,
+            };
+            if let Access::Later(until) = self.merge.access(key) {
+                self.commands.push_front(command);
+                return Progress::Waiting(until);
+            }
+            match command {
+                Command::Open { key, source, pipe, first } => self.open(key, source, pipe, &first),
+                Command::Ended { key, last } => {
+                    self.read_what_waits(key);
+                    self.merge.say(key, &last);
+                }
+                Command::Close { key } => self.close(key),
+                Command::Say(line) => self.merge.say_system(&line),
+                Command::Drain => return Progress::Done,
+            }
+            self.write_if_large();
+        }
+        Progress::Idle
+    }
+
+    fn open(&mut self, key: StreamKey, source: Source, pipe: Arc<PipeReader>, first: &str) {
+        self.merge.open(key, source);
+        self.merge.say(key, first);
+        let descriptor = pipe.as_raw_fd();
+        let registered =
+            self.poll.registry().register(&mut SourceFd(&descriptor), Token(key.0), Interest::READABLE);
+        if let Err(error) = registered {
+            self.merge.say(key, &format!("its output cannot be read: {error}"));
+        }
+        self.streams.insert(key, Stream { pipe, full_reads: 0, queued: Queued::No });
+    }
+
+    fn close(&mut self, key: StreamKey) {
+        self.read_what_waits(key);
+        self.merge.close(key);
+        if let Some(stream) = self.streams.remove(&key) {
+            // Fails only where registering has failed.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&stream.pipe.as_raw_fd()));
+        }
+    }
+
+    fn queue(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(&key)
+            && stream.queued == Queued::No
+        {
+            stream.queued = Queued::Yes;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Reads once from every stream that is ready and may write.
+    fn read_ready(&mut self) -> Progress {
+        let mut progress = Progress::Idle;
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { break };
+            if let Access::Later(until) = self.merge.access(Some(key)) {
+                self.ready.push_back(key);
+                if progress == Progress::Idle {
+                    progress = Progress::Waiting(until);
+                }
+                continue;
+            }
+            if let Some(stream) = self.streams.get_mut(&key) {
+                stream.queued = Queued::No;
+            }
+            if self.read_some(key, READ) == READ {
+                self.queue(key);
+                progress = Progress::Busy;
+            }
+            self.write_if_large();
+        }
+        progress
+    }
+
+    /// Reads exactly what is in a pipe now: what a process wrote that has ended is not beyond that.
+    fn read_what_waits(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get(&key) else { return };
+        let mut left = waiting_bytes(&*stream.pipe);
+        while left > 0 {
+            match self.read_some(key, left.min(READ)) {
+                0 => break,
+                length => left -= length.min(left),
+            }
+            self.write_if_large();
+        }
+    }
+
+    /// Reads at most `most` bytes and returns how many came; less than asked means that no more is there.
+    fn read_some(&mut self, key: StreamKey, most: usize) -> usize {
+        let Some(stream) = self.streams.get_mut(&key) else { return 0 };
+        let length = loop {
+            match (&*stream.pipe).read(&mut self.buffer[..most]) {
+                Ok(length) => break length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Nothing is there; the next byte is announced.
+                Err(_) => return 0,
+            }
+        };
+        self.merge.feed(key, &self.buffer[..length]);
+        // A new pipe is full with 64 KiB, so less than that was not waiting for us.
+        if length < READ / 2 {
+            stream.full_reads = 0;
+        } else if stream.full_reads < HOT {
+            stream.full_reads += 1;
+            if stream.full_reads == HOT && self.hot_pipes < HOT_PIPES {
+                self.hot_pipes += 1;
+                grow_pipe(&*stream.pipe, HOT_PIPE);
+            }
+        }
+        length
+    }
+
+    fn write_if_large(&mut self) {
+        if self.merge.batch().len() >= BATCH {
+            self.write();
+        }
+    }
+
+    /// Writes the batch, however long the reader takes.
+    fn write(&mut self) {
+        let mut rest = self.merge.batch();
+        if rest.is_empty() {
+            return;
+        }
+        if let Sink::Failing(until) = self.sink
+            && until <= Instant::now()
+        {
+            self.sink = Sink::Open;
+        }
+        while self.sink == Sink::Open && !rest.is_empty() {
+            self.tally.unwritten.store(rest.len(), Ordering::Relaxed);
+            match write_stdout(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    self.sink = Sink::Closed;
+                    let _ = self.notes.send(Note::Closed);
+                }
+                Err(error) => {
+                    self.sink = Sink::Failing(Instant::now() + RETRY);
+                    let _ = self.notes.send(Note::Failed(error));
+                }
+            }
+        }
+        if matches!(self.sink, Sink::Failing(_)) {
+            self.tally.dropped.fetch_add(rest.len(), Ordering::Relaxed);
+        }
+        self.tally.unwritten.store(0, Ordering::Relaxed);
+        self.merge.clear_batch();
+    }
+}
+
+fn moment(began: Instant) -> Moment {
+    Moment { time: began.elapsed(), wall: Timestamp::now() }
+}
