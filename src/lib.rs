@@ -23,12 +23,23 @@
 //! [`runtime`].
 
 pub mod process;
+
 pub mod procfile;
+
 pub mod dotenv;
+
 pub mod config;
+
 pub mod formation;
+
 pub mod plan;
+
 pub mod supervisor;
+
 pub mod output;
+
 pub mod sys;
+
 pub mod runtime;
+
+pub mod cli;

@@ -1,3 +1,5 @@
-//! The `procman` program.
+//! The `procman` program: everything is in the library.
 
-fn main() {}
+fn main() {
+    std::process::exit(procman::cli::main());
+}

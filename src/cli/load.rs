@@ -1,0 +1,240 @@
+//! Finds and reads everything that a user has written, and makes a plan of it.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::cli::error::{Failure, shown};
+use crate::config::{self, Options};
+use crate::dotenv::{self, Env};
+use crate::formation::{Formation, Request};
+use crate::plan::{Inputs, Plan};
+use crate::procfile::{self, Entry, ProcessType};
+use crate::sys::files;
+
+/// What a user has written, read and put together, before it is known what to run of it.
+#[derive(Debug)]
+pub struct App {
+    /// The options, by precedence.
+    pub options: Options,
+    /// The entries of the Procfile.
+    pub entries: Vec<Entry>,
+    /// Everything that is wrong with the files.
+    pub findings: Findings,
+    env: Env,
+    root: PathBuf,
+}
+
+/// All that is wrong with the files, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings(Vec<Finding>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finding {
+    path: PathBuf,
+    /// Line and, where it is known, column.
+    place: (usize, Option<usize>),
+    weight: Weight,
+    text: String,
+}
+
+/// Whether procman goes on in spite of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    Warning,
+    Error,
+}
+
+impl App {
+    /// Reads everything. `given` is what the command line and the environment say.
+    ///
+    /// Fails when something cannot be read at all; what is wrong in the files is in the findings.
+    pub fn load(given: Options) -> Result<App, Failure> {
+        let mut findings = Findings::default();
+        let options = with_defaults(given, &mut findings)?;
+        let procfile = match (&options.procfile, &options.root) {
+            (Some(procfile), _) => procfile.clone(),
+            (None, Some(root)) => root.join("Procfile"),
+            (None, None) => PathBuf::from("Procfile"),
+        };
+        let root = options.root.clone().unwrap_or_else(|| directory_of(&procfile));
+        let root = std::path::absolute(&root).map_err(|error| Failure::Unreadable(root.clone(), error))?;
+        let text = read_if_there(&procfile)?.ok_or_else(|| Failure::NoProcfile(procfile.clone()))?;
+        let parsed = procfile::parse(&text);
+        findings.add_procfile(&procfile, &parsed.faults);
+        let env = read_env(&options, &root, &mut findings)?;
+        Ok(App { options, entries: parsed.entries, findings, env, root })
+    }
+
+    /// Returns the types of the Procfile, in its order.
+    pub fn types(&self) -> Vec<ProcessType> {
+        self.entries.iter().map(|entry| entry.name.clone()).collect()
+    }
+
+    /// Returns the formation that the options and the names after `start` ask for.
+    pub fn formation(&self, names: &[String]) -> Result<Formation, Failure> {
+        let request: Option<Request> =
+            self.options.formation.as_deref().map(str::parse).transpose().map_err(Failure::Counts)?;
+        Formation::resolve(&self.types(), request.as_ref(), names).map_err(Failure::Formation)
+    }
+
+    /// Returns the findings that are no reason to stop; fails with all of them if one is.
+    pub fn warnings(&self) -> Result<&Findings, Failure> {
+        if self.findings.0.iter().any(|finding| finding.weight == Weight::Error) {
+            return Err(Failure::Faulty(self.findings.clone()));
+        }
+        Ok(&self.findings)
+    }
+
+    /// Returns the plan for a formation.
+    pub fn plan(self, formation: Formation) -> Result<Plan, Failure> {
+        let inputs = Inputs {
+            entries: self.entries,
+            files: self.env,
+            outer: std::env::vars_os().collect(),
+            precedence: self.options.env_precedence.unwrap_or_default(),
+            port: self.options.port.map(|port| port.0),
+            root: self.root,
+            formation,
+        };
+        Plan::new(inputs).map_err(Failure::Plan)
+    }
+}
+
+impl Findings {
+    /// Returns whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn add_procfile(&mut self, path: &Path, faults: &[procfile::Fault]) {
+        self.0.extend(faults.iter().map(|fault| Finding {
+            path: path.to_path_buf(),
+            place: (fault.line, Some(fault.column)),
+            weight: match fault.kind.severity() {
+                procfile::Severity::Warning => Weight::Warning,
+                procfile::Severity::Error => Weight::Error,
+            },
+            text: fault.kind.to_string(),
+        }));
+    }
+
+    fn add_env(&mut self, path: &Path, faults: &[dotenv::Fault]) {
+        self.0.extend(faults.iter().map(|fault| Finding {
+            path: path.to_path_buf(),
+            place: (fault.line, Some(fault.column)),
+            weight: match fault.kind.severity() {
+                dotenv::Severity::Warning => Weight::Warning,
+                dotenv::Severity::Error => Weight::Error,
+            },
+            text: fault.kind.to_string(),
+        }));
+    }
+}
+
+impl fmt::Display for Findings {
+    /// One line a finding: `procman: Procfile:3:5: no command after …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Finding { path, place: (line, column), weight, text }) in self.0.iter().enumerate() {
+            let gap = if index == 0 { "" } else { "\n" };
+            write!(f, "{gap}procman: {}:{line}", shown(path))?;
+            column.iter().try_for_each(|column| write!(f, ":{column}"))?;
+            match weight {
+                Weight::Warning => write!(f, ": warning: {text}")?,
+                Weight::Error => write!(f, ": {text}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds what `procman.toml` and `.foreman` say where the user has not said otherwise.
+///
+/// They are looked for in the app root if one is given, else beside the Procfile if one is given, else here.
+/// Paths in them count from where they lie.
+fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Failure> {
+    let place = match (&given.root, &given.procfile) {
+        (Some(root), _) => root.clone(),
+        (None, Some(procfile)) => directory_of(procfile),
+        (None, None) => PathBuf::new(),
+    };
+    let mut options = given;
+    let path = place.join("procman.toml");
+    if let Some(text) = read_if_there(&path)? {
+        match config::from_toml(&text_of(&path, text)?) {
+            Ok(found) => options = options.or(rooted(found, &place)),
+            Err(error) => findings.0.push(Finding {
+                path,
+                place: (error.line, Some(error.column)),
+                weight: Weight::Error,
+                text: error.message,
+            }),
+        }
+    }
+    let path = place.join(".foreman");
+    if let Some(text) = read_if_there(&path)? {
+        let (found, faults) = config::from_foreman(&text_of(&path, text)?);
+        findings.0.extend(faults.into_iter().map(|fault| Finding {
+            path: path.clone(),
+            place: (fault.line, None),
+            weight: Weight::Warning,
+            text: fault.kind.to_string(),
+        }));
+        options = options.or(rooted(found, &place));
+    }
+    Ok(options)
+}
+
+/// Lets the paths in a file of defaults count from `place`.
+fn rooted(options: Options, place: &Path) -> Options {
+    Options {
+        procfile: options.procfile.map(|path| place.join(path)),
+        root: options.root.map(|path| place.join(path)),
+        env: options.env.map(|files| files.into_iter().map(|path| place.join(path)).collect()),
+        ..options
+    }
+}
+
+fn read_env(options: &Options, root: &Path, findings: &mut Findings) -> Result<Env, Failure> {
+    let outer = |name: &str| std::env::var(name).ok();
+    let mut env = Env::default();
+    let files = match &options.env {
+        Some(files) => files
+            .iter()
+            .map(|path| {
+                files::read(path)
+                    .map(|text| (path.clone(), text))
+                    .map_err(|error| Failure::Unreadable(path.clone(), error))
+            })
+            .collect::<Result<Vec<_>, _>>()?,
+        None => {
+            let path = root.join(".env");
+            read_if_there(&path)?.map(|text| (PathBuf::from(".env"), text)).into_iter().collect()
+        }
+    };
+    for (path, text) in files {
+        let faults = dotenv::read(&mut env, &text, &outer);
+        findings.add_env(&path, &faults);
+    }
+    Ok(env)
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match files::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::Unreadable(path.to_path_buf(), error)),
+    }
+}
+
+fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Failure> {
+    let not_text = |_| std::io::Error::new(ErrorKind::InvalidData, "not UTF-8 text");
+    String::from_utf8(bytes).map_err(|error| Failure::Unreadable(path.to_path_buf(), not_text(error)))
+}
+
+fn directory_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}

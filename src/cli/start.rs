@@ -1,0 +1,87 @@
+//! `procman start`: runs a formation until it ends or is told to stop.
+
+use std::env;
+use std::ffi::OsStr;
+
+use jiff::tz::TimeZone;
+
+use crate::cli::args::{self, Common};
+use crate::cli::error::Failure;
+use crate::cli::load::App;
+use crate::config::{ColorChoice, LogFormat, Options, Timestamp};
+use crate::output::{Colour, Format, Stamp, Style};
+use crate::runtime::{self, Job, Outcome};
+use crate::supervisor::Settings;
+use crate::sys::guard::{self, Side};
+use crate::sys::startup;
+use crate::sys::stdio::{stdout_is_terminal, write_stderr};
+
+/// Runs the formation, and returns what procman exits with.
+pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
+    let app = App::load(start.options().or(common.options()))?;
+    let warnings = app.warnings()?;
+    if !warnings.is_empty() {
+        write_stderr(&warnings.to_string());
+    }
+    let formation = app.formation(&start.names)?;
+    let style = style(&app.options, formation.name_width())?;
+    let grace = app.options.timeout.unwrap_or_default().0;
+    let notices = if formation.release_skipped() {
+        vec!["`release` is left out: it runs when asked for, as `procman run release` does".to_owned()]
+    } else {
+        Vec::new()
+    };
+    let plan = app.plan(formation)?;
+
+    let inherited = startup::prepare().map_err(Failure::System)?;
+    let (link, guard) = match guard::split(grace, inherited.hangup).map_err(Failure::System)? {
+        Side::Guard(status) => return Ok(status),
+        Side::Supervisor(link, guard) => (link, guard),
+    };
+    let settings = Settings { grace };
+    let job = Job { plan: &plan, settings, style, notices, inherited, link, guard };
+    let Outcome { status, failure, dropped } = runtime::run(job).map_err(Failure::System)?;
+    if dropped > 0 {
+        write_stderr(&format!("procman: {dropped} bytes of output were dropped: nobody took them in time"));
+    }
+    match failure {
+        // It is why the formation ended, unless another end or a request came first.
+        Some((id, error)) if error.exit().status() == status => Err(Failure::Instance(id, error)),
+        Some(_) | None => Ok(status),
+    }
+}
+
+/// Returns how output looks, from the options and from where it goes.
+fn style(options: &Options, width: usize) -> Result<Style, Failure> {
+    let format = match options.log_format.unwrap_or_default() {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+        LogFormat::Raw => Format::Raw,
+    };
+    let stamp = match options.timestamp.clone().unwrap_or_default() {
+        Timestamp::Off => Stamp::Off,
+        Timestamp::Default => Stamp::Seconds,
+        Timestamp::Format(format) => Stamp::parse(&format).map_err(Failure::Timestamp)?,
+    };
+    let zone = if stamp == Stamp::Off { TimeZone::UTC } else { TimeZone::system() };
+    let colour = match options.color.unwrap_or_default() {
+        ColorChoice::Always => Colour::On,
+        ColorChoice::Never => Colour::Off,
+        ColorChoice::Auto => colour_of_environment(),
+    };
+    Ok(Style { format, colour, stamp, zone, width })
+}
+
+/// Decides as <https://no-color.org> and <https://bixense.com/clicolors> have it.
+fn colour_of_environment() -> Colour {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let forced = env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
+    let dumb = env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"));
+    if is_set("NO_COLOR") {
+        Colour::Off
+    } else if forced || (stdout_is_terminal() && !dumb) {
+        Colour::On
+    } else {
+        Colour::Off
+    }
+}
