@@ -1,0 +1,10 @@
+//! procman as its users meet it: the real program, real processes, one file a theme.
+//!
+//! What can be decided in pure code is tested there; these tests prove the wiring. None sleeps: each waits for
+//! a line or a state, within a limit.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod smoke;
+#[allow(dead_code, reason = "until every theme is there")]
+mod support;
