@@ -13,6 +13,7 @@ use crate::output::{Colour, Format, Stamp, Style};
 use crate::runtime::{self, Job, Outcome};
 use crate::supervisor::Settings;
 use crate::sys::guard::{self, Side};
+use crate::sys::link::Peer;
 use crate::sys::startup;
 use crate::sys::stdio::{stdout_is_terminal, write_stderr};
 
@@ -34,13 +35,16 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     let plan = app.plan(formation)?;
 
     let inherited = startup::prepare().map_err(Failure::System)?;
-    let (link, guard) = match guard::split(grace, inherited.hangup).map_err(Failure::System)? {
+    let link = match guard::split(grace, inherited.hangup).map_err(Failure::System)? {
         Side::Guard(status) => return Ok(status),
-        Side::Supervisor(link, guard) => (link, guard),
+        Side::Supervisor(link) => link,
     };
     let settings = Settings { grace };
-    let job = Job { plan: &plan, settings, style, notices, inherited, link, guard };
-    let Outcome { status, failure, dropped } = runtime::run(job).map_err(Failure::System)?;
+    let job = Job { plan: &plan, settings, style, notices, inherited, link };
+    let Outcome { status, failure, dropped, guard, deadline } = runtime::run(job).map_err(Failure::System)?;
+    if guard == Peer::Gone {
+        guard::stand_in(deadline);
+    }
     if dropped > 0 {
         write_stderr(&format!("procman: {dropped} bytes of output were dropped: nobody took them in time"));
     }

@@ -1,7 +1,7 @@
 //! Process groups whose leader has ended: whether anything is left of them, and when to look again.
 //!
-//! The kernel announces the end of a leader, but not that its group is empty. A look at `/proc` tells; the
-//! guard says when it has reaped orphans, which is when a look pays.
+//! The kernel announces the end of a leader, but not that its group is empty. A look at `/proc` tells, and
+//! pays when orphans have been reaped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -21,29 +21,28 @@ const GATHER: Duration = Duration::from_millis(20);
 /// The groups without a leader.
 #[derive(Debug)]
 pub struct Groups {
-    guard: Pid,
-    supervisor: Pid,
     /// The leaders, not reaped yet, so that the numbers of their groups stay theirs.
     leaderless: BTreeMap<Pid, (InstanceId, Child)>,
     look_at: Option<Instant>,
 }
 
 impl Groups {
-    /// Returns no groups; the two processes are those that procman consists of.
-    pub fn new(guard: Pid, supervisor: Pid) -> Self {
-        Groups { guard, supervisor, leaderless: BTreeMap::new(), look_at: None }
+    /// Returns no groups.
+    pub fn new() -> Self {
+        Groups { leaderless: BTreeMap::new(), look_at: None }
     }
 
-    /// Takes leaders that have just ended and returns those that left nobody, reaped.
-    pub fn take(&mut self, ended: Vec<(InstanceId, Child)>) -> BTreeSet<InstanceId> {
+    /// Takes leaders that have just ended and returns those that left nobody, reaped. `leaders` are all that
+    /// have not been reaped, these too.
+    pub fn take(&mut self, ended: Vec<(InstanceId, Child)>, leaders: &BTreeSet<Pid>) -> BTreeSet<InstanceId> {
         self.leaderless.extend(ended.into_iter().map(|(id, child)| (child.pid(), (id, child))));
-        self.emptied().into_iter().collect()
+        self.emptied(leaders).into_iter().collect()
     }
 
     /// Looks which groups are empty, and returns their instances, their leaders reaped.
-    pub fn emptied(&mut self) -> Vec<InstanceId> {
+    pub fn emptied(&mut self, leaders: &BTreeSet<Pid>) -> Vec<InstanceId> {
         let groups: BTreeSet<Pid> = self.leaderless.keys().copied().collect();
-        let inhabited = census::inhabited(&groups, self.guard, self.supervisor);
+        let inhabited = census::inhabited(&groups, leaders);
         let mut emptied = Vec::new();
         for pid in groups {
             let left = match &inhabited {

@@ -7,7 +7,7 @@
 mod groups;
 pub mod pump;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::future::{pending, ready};
 use std::io;
@@ -27,9 +27,9 @@ use crate::supervisor::{Action, Event, Group, Receiver, Request, Settings, Super
 use crate::sys::child::{self, Child, Order, SpawnError};
 use crate::sys::link::{FromGuard, FromSupervisor, Link, Peer};
 use crate::sys::ready::Ready;
-use crate::sys::signals::{self, Received, Signals};
+use crate::sys::signals::{Received, Signals};
 use crate::sys::startup::Inherited;
-use crate::sys::stdio;
+use crate::sys::{census, signals, stdio};
 
 /// Everything that a formation needs to be run.
 #[derive(Debug)]
@@ -46,8 +46,6 @@ pub struct Job<'a> {
     pub inherited: Inherited,
     /// The line to the guard.
     pub link: Link,
-    /// The guard.
-    pub guard: Pid,
 }
 
 /// How a formation has ended.
@@ -59,6 +57,10 @@ pub struct Outcome {
     pub failure: Option<(InstanceId, SpawnError)>,
     /// Bytes of output that were dropped because nobody took them.
     pub dropped: usize,
+    /// Whether the guard is still there to end what has escaped.
+    pub guard: Peer,
+    /// Until when that may take.
+    pub deadline: Instant,
 }
 
 /// Hands an invocation, as an order to start it, to `start`.
@@ -129,7 +131,7 @@ struct End {
 
 impl<'a> Runtime<'a> {
     fn new(job: Job<'a>) -> io::Result<Self> {
-        let own = own_pid();
+        let own = census::own_pid();
         let system = Source { name: "system".to_owned(), pid: own.0, position: None };
         let (pump, notes) = Pump::start(job.style, system)?;
         job.notices.into_iter().for_each(|notice| pump.say(notice));
@@ -139,7 +141,7 @@ impl<'a> Runtime<'a> {
             began: Instant::now(),
             supervisor: Supervisor::new(job.settings),
             instances: BTreeMap::new(),
-            groups: Groups::new(job.guard, own),
+            groups: Groups::new(),
             pump,
             notes,
             signals: Ready::new(Signals::listen(job.inherited.hangup)?)?,
@@ -158,10 +160,19 @@ impl<'a> Runtime<'a> {
         loop {
             for event in self.next().await? {
                 if let Some(status) = self.handle(event) {
-                    let dropped = self.pump.missing();
-                    return Ok(Outcome { status, failure: self.failure, dropped });
+                    return Ok(self.outcome(status));
                 }
             }
+        }
+    }
+
+    fn outcome(self, status: i32) -> Outcome {
+        Outcome {
+            status,
+            failure: self.failure,
+            dropped: self.pump.missing(),
+            guard: if self.link.is_some() { Peer::Present } else { Peer::Gone },
+            deadline: self.told.map_or_else(Instant::now, |at| self.began + at),
         }
     }
 
@@ -177,7 +188,7 @@ impl<'a> Runtime<'a> {
         tokio::select! {
             biased;
             received = self.signals.read(Signals::pending) => {
-                Ok(received?.into_iter().map(|received| signalled(received, Receiver::Supervisor)).collect())
+                Ok(self.received(&received?))
             }
             heard = hear(&mut self.link) => {
                 let (messages, peer) = heard?;
@@ -194,19 +205,27 @@ impl<'a> Runtime<'a> {
         }
     }
 
-    fn heard(&mut self, messages: &[FromGuard], peer: Peer) -> Vec<Event> {
-        let mut events = Vec::new();
-        for message in messages {
-            match message {
-                FromGuard::Signal(received) => events.push(signalled(*received, Receiver::Guard)),
-                FromGuard::OrphansReaped => self.groups.orphans_reaped(),
-            }
+    fn received(&mut self, received: &[Received]) -> Vec<Event> {
+        if received.iter().any(|received| received.signal == Signal::CHLD) {
+            child::reap_orphans(&self.leaders());
+            self.groups.orphans_reaped();
         }
+        received.iter().map(|received| signalled(*received, Receiver::Supervisor)).collect()
+    }
+
+    fn heard(&mut self, messages: &[FromGuard], peer: Peer) -> Vec<Event> {
+        let signal = |FromGuard::Signal(received): &FromGuard| signalled(*received, Receiver::Guard);
+        let mut events: Vec<Event> = messages.iter().map(signal).collect();
         if peer == Peer::Gone {
             self.link = None;
             events.push(Event::GuardLost);
         }
         events
+    }
+
+    /// Returns the leaders of all instances that have not been reaped.
+    fn leaders(&self) -> BTreeSet<Pid> {
+        self.instances.values().map(|live| live.group).collect()
     }
 
     /// Sees to leaders that have ended: their last words, and what is left of their groups.
@@ -220,7 +239,7 @@ impl<'a> Runtime<'a> {
             exits.push((id.clone(), exit));
             children.push((id, child));
         }
-        let empty = self.groups.take(children);
+        let empty = self.groups.take(children, &self.leaders());
         empty.iter().for_each(|id| self.forget(id));
         let event = |(id, exit)| {
             let group = if empty.contains(&id) { Group::Empty } else { Group::Inhabited };
@@ -234,7 +253,7 @@ impl<'a> Runtime<'a> {
         if self.groups.look_at().is_none_or(|at| at > Instant::now()) {
             return Vec::new();
         }
-        let emptied = self.groups.emptied();
+        let emptied = self.groups.emptied(&self.leaders());
         emptied.iter().for_each(|id| self.forget(id));
         emptied.into_iter().map(|id| Event::GroupEmptied { id }).collect()
     }
@@ -346,8 +365,4 @@ fn noted(note: Note) -> Vec<Event> {
             Vec::new()
         }
     }
-}
-
-fn own_pid() -> Pid {
-    Pid(i32::try_from(std::process::id()).unwrap_or_default())
 }

@@ -46,15 +46,28 @@ pub fn descendants(ancestor: Pid) -> Option<Vec<Member>> {
 
 /// Returns those of `groups`, whose leaders have ended, that still have a live member.
 ///
-/// What a leader leaves comes home to `guard`, so when `supervisor` is the guard's only child there is
-/// nothing, and one small read has shown it.
-pub fn inhabited(groups: &BTreeSet<Pid>, guard: Pid, supervisor: Pid) -> Option<BTreeSet<Pid>> {
-    if proc_fs::children(guard).is_some_and(|children| children == [supervisor]) {
+/// What a leader leaves comes home to this process, so when it has no other child than `leaders`, alive or
+/// ended, there is nothing, and one small read has shown it.
+pub fn inhabited(groups: &BTreeSet<Pid>, leaders: &BTreeSet<Pid>) -> Option<BTreeSet<Pid>> {
+    if children()?.iter().all(|child| leaders.contains(child)) {
         return Some(BTreeSet::new());
     }
     let all = proc_fs::processes()?;
     let alive = all.into_iter().filter(Member::is_alive).map(|member| member.group);
     Some(alive.filter(|group| groups.contains(group)).collect())
+}
+
+/// Returns the children of this process's first thread, which is the one that orphans come home to.
+///
+/// The kernel does not promise a complete list while children are reaped; nobody but that very thread does.
+pub fn children() -> Option<Vec<Pid>> {
+    proc_fs::children(own_pid())
+}
+
+/// Returns this process.
+pub fn own_pid() -> Pid {
+    // The kernel counts processes in 22 bits.
+    Pid(i32::try_from(std::process::id()).unwrap_or_default())
 }
 
 /// Returns one process.
@@ -88,9 +101,6 @@ mod proc_fs {
         Some(Member { pid, parent, group, state })
     }
 
-    /// Returns the children of a process with a single thread.
-    ///
-    /// A list that changes while it is read may be incomplete, but an only child is never missing from it.
     pub fn children(pid: Pid) -> Option<Vec<Pid>> {
         let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
         list.split_ascii_whitespace().map(|number| number.parse().ok().map(Pid)).collect()

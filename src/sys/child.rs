@@ -4,6 +4,7 @@
 //! and with it the number of its group, belongs to nobody else, so a signal to the group cannot reach a
 //! stranger. It is reaped once nothing of its group is left.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::{AsFd, AsRawFd};
@@ -16,7 +17,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, rlim_t};
 
 use crate::process::{Exit, Pid, Signal};
-use crate::sys::signals;
+use crate::sys::{census, signals};
 
 /// What to start, and with what.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +148,20 @@ impl Child {
     /// Gives the number of an ended leader back. No signal may be sent to its group any more.
     pub fn reap(&self) {
         end::reap(self.pid);
+    }
+}
+
+/// Reaps every orphan that came home to this process and has ended: its children other than `leaders`.
+///
+/// Only to be called from the first thread. Without `/proc` nobody knows them, and the guard reaps them when
+/// all is over.
+pub fn reap_orphans(leaders: &BTreeSet<Pid>) {
+    let children = census::children().unwrap_or_default();
+    for orphan in children.into_iter().filter(|child| !leaders.contains(child)) {
+        // SAFETY: without a place for the status there is no memory to get wrong.
+        unsafe {
+            libc::waitpid(orphan.0, std::ptr::null_mut(), libc::WNOHANG);
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! The guard: the process that the user starts, and that outlives everything procman starts.
 //!
 //! [`split`] forks once, before any thread exists. The child becomes the supervisor. The parent, the guard,
-//! passes signals on to it, reaps every orphan, stops and continues with it, and when it is gone, however it
-//! went, ends every descendant that is left and leaves with its status. It does nothing else, so that there
-//! is nothing it could fail in.
+//! passes signals on to it, stops and continues with it, and when it is gone, however it went, ends every
+//! descendant that is left and leaves with its status. It does nothing else, so that there is nothing it
+//! could fail in.
+//!
+//! Both are subreapers: an orphan comes home to the supervisor while that is alive, and to the guard
+//! afterwards. So whichever of the two is killed, the other still has everything below it.
 
-use std::io::Write;
+use std::io;
 use std::os::fd::AsFd;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{io, process};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,23 +19,21 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
 use crate::process::{Exit, Pid, Signal};
-use crate::sys::census::{self, Member};
+use crate::sys::census;
+use crate::sys::cleanup::{Cleanup, Heard};
 use crate::sys::link::{FromGuard, FromSupervisor, Link};
 use crate::sys::signals::{self, Received, Signals};
 use crate::sys::startup::Hangup;
+use crate::sys::stdio::write_stderr;
 
-/// A process that outlives SIGKILL by this much sits in the kernel; nothing can be done about it.
-const UNKILLABLE: Duration = Duration::from_secs(2);
-/// How often the guard looks again at what is left: no event tells when a grandchild forks.
-const ROUND: Duration = Duration::from_millis(20);
 /// A signal this soon after the supervisor's end is a copy of the one that it has obeyed.
 const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Which of the two processes this one is, once they are two.
 #[derive(Debug)]
 pub enum Side {
-    /// The child. Its line to the guard, and the guard's process id.
-    Supervisor(Link, Pid),
+    /// The child, with its line to the guard.
+    Supervisor(Link),
     /// The parent, after everything has ended: what procman exits with.
     Guard(i32),
 }
@@ -45,10 +46,13 @@ pub enum Side {
 pub fn split(grace: Duration, hangup: Hangup) -> io::Result<Side> {
     become_subreaper();
     let (guard_end, supervisor_end) = Link::pair()?;
-    let guard = own_pid();
     // SAFETY: there is one thread, so the child may do whatever the parent may.
     match unsafe { fork() }? {
-        ForkResult::Child => Ok(Side::Supervisor(supervisor_end, guard)),
+        ForkResult::Child => {
+            // A child does not inherit this from its parent.
+            become_subreaper();
+            Ok(Side::Supervisor(supervisor_end))
+        }
         ForkResult::Parent { child } => {
             drop(supervisor_end);
             set_name();
@@ -64,30 +68,32 @@ pub fn accompany(command: Pid, grace: Duration, hangup: Hangup) -> io::Result<i3
     keep_guard(None, command, hangup, grace)
 }
 
+/// Does in the supervisor what a guard that is gone can do no more: ends everything below it.
+pub fn stand_in(deadline: Instant) {
+    Cleanup::new(census::own_pid()).end_descendants(deadline, |pause| {
+        thread::sleep(pause);
+        Heard::Nothing
+    });
+}
+
 fn keep_guard(link: Option<Link>, ward: Pid, hangup: Hangup, grace: Duration) -> io::Result<i32> {
     let signals = Signals::listen(hangup).inspect_err(|_| {
         // A supervisor without a guard keeps no promise.
         let _ = signals::signal_process(ward, Signal::KILL);
     })?;
-    let (groups, terminated) = (Vec::new(), Vec::new());
-    let guard = Guard { link, signals, own: own_pid(), ward, grace, stop: None, groups, terminated };
-    Ok(guard.watch())
+    Ok(Guard { link, signals, ward, grace, stop: None, cleanup: Cleanup::new(census::own_pid()) }.watch())
 }
 
 struct Guard {
     /// The line to the supervisor; a single command has none.
     link: Option<Link>,
     signals: Signals,
-    own: Pid,
     /// The supervisor, or the command.
     ward: Pid,
     grace: Duration,
     /// When everything must be gone, and when escapees are asked to end although the supervisor still works.
     stop: Option<Stop>,
-    /// The groups that the supervisor has started, for machines without `/proc`.
-    groups: Vec<Pid>,
-    /// Who has had a SIGTERM from the guard.
-    terminated: Vec<Pid>,
+    cleanup: Cleanup,
 }
 
 #[derive(Clone, Copy)]
@@ -98,10 +104,10 @@ struct Stop {
 
 /// What waiting for children has shown.
 enum Reaped {
-    /// The supervisor runs.
+    /// The ward runs.
     Nothing,
-    /// The supervisor has ended.
-    Supervisor(Exit),
+    /// The ward has ended.
+    Ward(Exit),
     /// This process has no child at all.
     NoChild,
 }
@@ -117,7 +123,7 @@ impl Guard {
             self.listen();
             match self.reap() {
                 Reaped::Nothing => {}
-                Reaped::Supervisor(exit) => break exit,
+                Reaped::Ward(exit) => break exit,
                 // Somebody else has waited for the supervisor, which cannot be: it ended.
                 Reaped::NoChild => break Exit::Code(1),
             }
@@ -128,14 +134,14 @@ impl Guard {
         if let Exit::Signal(signal) = exit
             && self.link.is_some()
         {
-            complain(&format!("the supervisor was killed by {signal}, ending what it has left"));
+            write_stderr(&format!("procman: the supervisor was killed by {signal}, ending what it has left"));
         }
         let unkillable = self.end_descendants();
         if unkillable.is_empty() {
             return exit.status();
         }
         let names: Vec<String> = unkillable.iter().map(Pid::to_string).collect();
-        complain(&format!("cannot be killed, still running: process {}", names.join(", ")));
+        write_stderr(&format!("procman: cannot be killed, still running: process {}", names.join(", ")));
         exit.status().max(1)
     }
 
@@ -155,8 +161,8 @@ impl Guard {
         let Some(link) = &mut self.link else { return };
         for message in link.hear_supervisor().0 {
             match message {
-                FromSupervisor::GroupStarted(leader) => self.groups.push(leader),
-                FromSupervisor::GroupEnded(leader) => self.groups.retain(|group| *group != leader),
+                FromSupervisor::GroupStarted(leader) => self.cleanup.add_group(leader),
+                FromSupervisor::GroupEnded(leader) => self.cleanup.remove_group(leader),
                 FromSupervisor::StopWithin(milliseconds) => {
                     let (now, within) = (Instant::now(), Duration::from_millis(milliseconds.into()));
                     self.stop = Some(Stop { deadline: now + within, escapees_at: now + within / 2 });
@@ -168,37 +174,27 @@ impl Guard {
     /// Waits for every child that has ended, and stops when the supervisor has stopped.
     fn reap(&mut self) -> Reaped {
         let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
-        let mut orphans = 0;
-        let result = loop {
+        loop {
             match waitpid(None, Some(flags)) {
                 Ok(WaitStatus::Exited(pid, code)) if pid.as_raw() == self.ward.0 => {
-                    break Reaped::Supervisor(Exit::Code(code));
+                    return Reaped::Ward(Exit::Code(code));
                 }
                 Ok(WaitStatus::Signaled(pid, signal, _)) if pid.as_raw() == self.ward.0 => {
-                    break Reaped::Supervisor(Exit::Signal(Signal(signal as i32)));
+                    return Reaped::Ward(Exit::Signal(Signal(signal as i32)));
                 }
                 Ok(WaitStatus::Stopped(pid, _)) if pid.as_raw() == self.ward.0 => self.stop_too(),
-                Ok(WaitStatus::StillAlive) => break Reaped::Nothing,
-                Ok(WaitStatus::Stopped(..)) => {}
-                Ok(_) => orphans += 1,
-                Err(Errno::ECHILD) => break Reaped::NoChild,
-                Err(Errno::EINTR) => {}
-                // nix has no name for the real-time signal that killed this orphan.
-                Err(_) => orphans += 1,
+                Ok(WaitStatus::StillAlive) => return Reaped::Nothing,
+                Err(Errno::ECHILD) => return Reaped::NoChild,
+                // An orphan, be it that nix has no name for the real-time signal that ended it.
+                Ok(_) | Err(_) => {}
             }
-        };
-        if let Some(link) = &mut self.link
-            && orphans > 0
-        {
-            link.tell_supervisor(FromGuard::OrphansReaped);
         }
-        result
     }
 
     /// Stops with the supervisor, so that a shell sees one job that has stopped.
     fn stop_too(&self) {
         // The kernel does not stop PID 1, and there is no shell that would continue its job.
-        if self.own == Pid(1) {
+        if census::own_pid() == Pid(1) {
             return;
         }
         // It may have been continued in the meantime; then nobody would continue the guard.
@@ -240,103 +236,21 @@ impl Guard {
         }
         // Far beyond any stop, so once is enough.
         stop.escapees_at = now + Duration::from_secs(86_400);
-        let everybody = census::descendants(self.own).unwrap_or_default();
-        let is_led =
-            |member: &Member| everybody.iter().any(|m| m.pid == member.group && m.parent == self.ward);
-        let escapees: Vec<Pid> = everybody
-            .iter()
-            .filter(|member| member.pid != self.ward && !is_led(member))
-            .map(|member| member.pid)
-            .collect();
-        escapees.into_iter().for_each(|pid| self.terminate(pid));
-    }
-
-    fn terminate(&mut self, pid: Pid) {
-        if !self.terminated.contains(&pid) {
-            self.terminated.push(pid);
-            let _ = signals::signal_process(pid, Signal::TERM);
-            let _ = signals::signal_process(pid, Signal::CONT);
-        }
+        self.cleanup.terminate_escapees(self.ward);
     }
 
     /// Ends everything below this process, and returns what could not be ended.
-    fn end_descendants(&mut self) -> Vec<Pid> {
+    fn end_descendants(mut self) -> Vec<Pid> {
         let began = Instant::now();
-        let mut deadline = self.stop.map_or(began + self.grace, |stop| stop.deadline);
-        let mut killed_at = None;
-        let mut asked = false;
-        loop {
-            if matches!(self.reap(), Reaped::NoChild) {
-                return Vec::new();
-            }
-            let now = Instant::now();
-            if now < deadline {
-                self.terminate_everything(&mut asked);
-            } else {
-                self.kill_everything();
-                if now > *killed_at.get_or_insert(now) + UNKILLABLE {
-                    let left = census::descendants(self.own).unwrap_or_default();
-                    return left.iter().map(|member| member.pid).collect();
-                }
-            }
-            self.wait(Some((now + ROUND).min(deadline.max(now))));
-            let stop_again =
-                |received: &Received| matches!(received.signal, Signal::HUP | Signal::INT | Signal::TERM);
-            if self.signals.pending().iter().any(stop_again) && began.elapsed() > SAME_REQUEST {
-                deadline = now;
-            }
-        }
+        let deadline = self.stop.map_or(began + self.grace, |stop| stop.deadline);
+        let mut cleanup = std::mem::replace(&mut self.cleanup, Cleanup::new(census::own_pid()));
+        cleanup.end_descendants(deadline, |pause| {
+            self.wait(Some(Instant::now() + pause));
+            let is_request = |r: &Received| matches!(r.signal, Signal::HUP | Signal::INT | Signal::TERM);
+            let asked = self.signals.pending().iter().any(is_request);
+            if asked && began.elapsed() > SAME_REQUEST { Heard::Hurry } else { Heard::Nothing }
+        })
     }
-
-    fn terminate_everything(&mut self, asked: &mut bool) {
-        match census::descendants(self.own) {
-            Some(left) => left.iter().for_each(|member| self.terminate(member.pid)),
-            None if !*asked => {
-                self.signal_what_is_known(Signal::TERM);
-                self.signal_what_is_known(Signal::CONT);
-            }
-            None => {}
-        }
-        *asked = true;
-    }
-
-    /// Kills everything, faster than it can fork: what is frozen does not.
-    fn kill_everything(&self) {
-        let mut frozen: Vec<Pid> = Vec::new();
-        loop {
-            let Some(left) = census::descendants(self.own) else {
-                return self.signal_what_is_known(Signal::KILL);
-            };
-            let fresh: Vec<Pid> =
-                left.iter().map(|member| member.pid).filter(|pid| !frozen.contains(pid)).collect();
-            if fresh.is_empty() {
-                break;
-            }
-            fresh.iter().for_each(|pid| drop(signals::signal_process(*pid, Signal::STOP)));
-            frozen.extend(fresh);
-        }
-        frozen.iter().for_each(|pid| drop(signals::signal_process(*pid, Signal::KILL)));
-    }
-
-    /// Signals what can be reached where nobody can list the processes.
-    fn signal_what_is_known(&self, signal: Signal) {
-        if self.own == Pid(1) {
-            let _ = signals::signal_everyone(signal);
-        } else {
-            self.groups.iter().for_each(|group| drop(signals::signal_group(*group, signal)));
-        }
-    }
-}
-
-/// Says on stderr what the user has to know.
-fn complain(text: &str) {
-    // Nobody can be told that stderr cannot be written to.
-    let _ = writeln!(io::stderr(), "procman: {text}");
-}
-
-fn own_pid() -> Pid {
-    // The kernel counts processes in 22 bits.
-    Pid(i32::try_from(process::id()).unwrap_or_default())
 }
 
 #[cfg(all(target_os = "linux", not(procman_portable)))]

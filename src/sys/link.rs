@@ -15,8 +15,6 @@ use crate::sys::signals::Received;
 pub enum FromGuard {
     /// A signal came to the guard.
     Signal(Received),
-    /// Orphans came home to the guard and were reaped, so a group may be empty now.
-    OrphansReaped,
 }
 
 /// What the supervisor tells the guard.
@@ -66,7 +64,6 @@ impl Link {
         self.send(match message {
             FromGuard::Signal(Received { signal, sender: Sender::Kernel }) => [1, signal.0, 0, 0],
             FromGuard::Signal(Received { signal, sender: Sender::Process(pid) }) => [1, signal.0, 1, pid.0],
-            FromGuard::OrphansReaped => [2, 0, 0, 0],
         });
     }
 
@@ -90,7 +87,6 @@ impl Link {
                 signal: Signal(signal),
                 sender: Sender::Process(Pid(pid)),
             })),
-            [2, ..] => Some(FromGuard::OrphansReaped),
             _ => None,
         };
         (messages.into_iter().filter_map(meaning).collect(), peer)
@@ -185,7 +181,6 @@ mod tests {
         let told = [
             FromGuard::Signal(Received { signal: Signal::TERM, sender: Sender::Process(Pid(77)) }),
             FromGuard::Signal(Received { signal: Signal::INT, sender: Sender::Kernel }),
-            FromGuard::OrphansReaped,
         ];
         told.iter().for_each(|message| guard.tell_supervisor(*message));
         assert_eq!(supervisor.hear_guard(), (told.to_vec(), Peer::Present));
@@ -209,9 +204,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_sent_later() {
         let (mut guard, mut supervisor) = Link::pair().unwrap();
+        let signal = FromGuard::Signal(Received { signal: Signal::HUP, sender: Sender::Kernel });
         let mut told = 0;
         while !guard.has_unsent() {
-            guard.tell_supervisor(FromGuard::OrphansReaped);
+            guard.tell_supervisor(signal);
             told += 1;
         }
         let mut heard = 0;

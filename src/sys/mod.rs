@@ -8,6 +8,7 @@
 
 pub mod census;
 pub mod child;
+pub mod cleanup;
 pub mod files;
 pub mod guard;
 pub mod link;
