@@ -3,8 +3,6 @@
 use std::env;
 use std::ffi::OsStr;
 
-use jiff::tz::TimeZone;
-
 use crate::cli::args::{self, Common};
 use crate::cli::error::Failure;
 use crate::cli::load::App;
@@ -14,8 +12,8 @@ use crate::runtime::{self, Job, Outcome};
 use crate::supervisor::Settings;
 use crate::sys::guard::{self, Side};
 use crate::sys::link::Peer;
-use crate::sys::startup;
 use crate::sys::stdio::{stdout_is_terminal, write_stderr};
+use crate::sys::{startup, zone};
 
 /// Runs the formation, and returns what procman exits with.
 pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
@@ -67,7 +65,7 @@ fn style(options: &Options, width: usize) -> Result<Style, Failure> {
         Timestamp::Default => Stamp::Seconds,
         Timestamp::Format(format) => Stamp::parse(&format).map_err(Failure::Timestamp)?,
     };
-    let zone = if stamp == Stamp::Off { TimeZone::UTC } else { TimeZone::system() };
+    let zone = zone::local(env::var("TZ").ok().as_deref());
     let colour = match options.color.unwrap_or_default() {
         ColorChoice::Always => Colour::On,
         ColorChoice::Never => Colour::Off,

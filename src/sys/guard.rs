@@ -21,7 +21,7 @@ use nix::unistd::{ForkResult, fork};
 use crate::process::{Exit, Pid, Signal};
 use crate::sys::census;
 use crate::sys::cleanup::{Cleanup, Heard};
-use crate::sys::link::{FromGuard, FromSupervisor, Link};
+use crate::sys::link::{FromGuard, FromSupervisor, Link, Peer};
 use crate::sys::signals::{self, Received, Signals};
 use crate::sys::startup::Hangup;
 use crate::sys::stdio::write_stderr;
@@ -56,7 +56,7 @@ pub fn split(grace: Duration, hangup: Hangup) -> io::Result<Side> {
         ForkResult::Parent { child } => {
             drop(supervisor_end);
             set_name();
-            let status = keep_guard(Some(guard_end), Pid(child.as_raw()), hangup, grace)?;
+            let status = keep_guard(Ward::Supervisor, Some(guard_end), Pid(child.as_raw()), hangup, grace)?;
             Ok(Side::Guard(status))
         }
     }
@@ -65,7 +65,7 @@ pub fn split(grace: Duration, hangup: Hangup) -> io::Result<Side> {
 /// Guards a single command that leads its own process group, as PID 1 has to: passes signals on to the
 /// group, reaps orphans, and when the command has ended ends the rest. Returns what to exit with.
 pub fn accompany(command: Pid, grace: Duration, hangup: Hangup) -> io::Result<i32> {
-    keep_guard(None, command, hangup, grace)
+    keep_guard(Ward::Command, None, command, hangup, grace)
 }
 
 /// Does in the supervisor what a guard that is gone can do no more: ends everything below it.
@@ -76,16 +76,18 @@ pub fn stand_in(deadline: Instant) {
     });
 }
 
-fn keep_guard(link: Option<Link>, ward: Pid, hangup: Hangup, grace: Duration) -> io::Result<i32> {
+fn keep_guard(kind: Ward, link: Option<Link>, ward: Pid, hangup: Hangup, grace: Duration) -> io::Result<i32> {
     let signals = Signals::listen(hangup).inspect_err(|_| {
         // A supervisor without a guard keeps no promise.
         let _ = signals::signal_process(ward, Signal::KILL);
     })?;
-    Ok(Guard { link, signals, ward, grace, stop: None, cleanup: Cleanup::new(census::own_pid()) }.watch())
+    Ok(Guard { kind, link, signals, ward, grace, stop: None, cleanup: Cleanup::new(census::own_pid()) }
+        .watch())
 }
 
 struct Guard {
-    /// The line to the supervisor; a single command has none.
+    kind: Ward,
+    /// The line to the supervisor, until that closes it. A single command has none.
     link: Option<Link>,
     signals: Signals,
     /// The supervisor, or the command.
@@ -100,6 +102,15 @@ struct Guard {
 struct Stop {
     deadline: Instant,
     escapees_at: Instant,
+}
+
+/// What a guard guards.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ward {
+    /// A supervisor, which is told of signals.
+    Supervisor,
+    /// A single command, whose group gets the signals themselves.
+    Command,
 }
 
 /// What waiting for children has shown.
@@ -132,7 +143,7 @@ impl Guard {
         // The last words of the supervisor may say until when what is left may take.
         self.listen();
         if let Exit::Signal(signal) = exit
-            && self.link.is_some()
+            && self.kind == Ward::Supervisor
         {
             write_stderr(&format!("procman: the supervisor was killed by {signal}, ending what it has left"));
         }
@@ -150,16 +161,22 @@ impl Guard {
             Signal::CHLD => {}
             // Whoever continues the guard means procman.
             Signal::CONT => drop(signals::signal_process(self.ward, Signal::CONT)),
-            signal => match &mut self.link {
-                Some(link) => link.tell_supervisor(FromGuard::Signal(received)),
-                None => drop(signals::signal_group(self.ward, signal)),
+            signal => match (self.kind, &mut self.link) {
+                (Ward::Command, _) => drop(signals::signal_group(self.ward, signal)),
+                (Ward::Supervisor, Some(link)) => link.tell_supervisor(FromGuard::Signal(received)),
+                // It is about to end.
+                (Ward::Supervisor, None) => {}
             },
         }
     }
 
     fn listen(&mut self) {
         let Some(link) = &mut self.link else { return };
-        for message in link.hear_supervisor().0 {
+        let (messages, peer) = link.hear_supervisor();
+        if peer == Peer::Gone {
+            self.link = None;
+        }
+        for message in messages {
             match message {
                 FromSupervisor::GroupStarted(leader) => self.cleanup.add_group(leader),
                 FromSupervisor::GroupEnded(leader) => self.cleanup.remove_group(leader),

@@ -16,3 +16,4 @@ pub mod ready;
 pub mod signals;
 pub mod startup;
 pub mod stdio;
+pub mod zone;
