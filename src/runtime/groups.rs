@@ -21,8 +21,9 @@ const GATHER: Duration = Duration::from_millis(20);
 /// The groups without a leader.
 #[derive(Debug)]
 pub struct Groups {
-    /// The leaders, not reaped yet, so that the numbers of their groups stay theirs.
-    leaderless: BTreeMap<Pid, (InstanceId, Child)>,
+    /// The leaders, not reaped yet, so that the numbers of their groups stay theirs. Without `/proc` they
+    /// have to be, or the zombie would look like a member.
+    leaderless: BTreeMap<Pid, (InstanceId, Option<Child>)>,
     look_at: Option<Instant>,
 }
 
@@ -35,7 +36,7 @@ impl Groups {
     /// Takes leaders that have just ended and returns those that left nobody, reaped. `leaders` are all that
     /// have not been reaped, these too.
     pub fn take(&mut self, ended: Vec<(InstanceId, Child)>, leaders: &BTreeSet<Pid>) -> BTreeSet<InstanceId> {
-        self.leaderless.extend(ended.into_iter().map(|(id, child)| (child.pid(), (id, child))));
+        self.leaderless.extend(ended.into_iter().map(|(id, child)| (child.pid(), (id, Some(child)))));
         self.emptied(leaders).into_iter().collect()
     }
 
@@ -48,12 +49,12 @@ impl Groups {
             let left = match &inhabited {
                 Some(inhabited) if inhabited.contains(&pid) => Group::Inhabited,
                 Some(_) => Group::Empty,
-                None => self.reap_and_ask(pid),
+                None => self.release_and_ask(pid),
             };
             if left == Group::Empty
                 && let Some((id, child)) = self.leaderless.remove(&pid)
             {
-                child.reap();
+                child.into_iter().for_each(Child::release);
                 emptied.push(id);
             }
         }
@@ -72,9 +73,9 @@ impl Groups {
     }
 
     /// Finds out without `/proc` whether a group is empty: its zombie leader must not count.
-    fn reap_and_ask(&mut self, pid: Pid) -> Group {
-        if let Some((_, child)) = self.leaderless.get(&pid) {
-            child.reap();
+    fn release_and_ask(&mut self, pid: Pid) -> Group {
+        if let Some((_, child)) = self.leaderless.get_mut(&pid) {
+            child.take().into_iter().for_each(Child::release);
         }
         if group_exists(pid) { Group::Inhabited } else { Group::Empty }
     }

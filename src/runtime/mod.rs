@@ -29,7 +29,7 @@ use crate::sys::link::{FromGuard, FromSupervisor, Link, Peer};
 use crate::sys::ready::Ready;
 use crate::sys::signals::{Received, Signals};
 use crate::sys::startup::Inherited;
-use crate::sys::{census, signals, stdio};
+use crate::sys::{census, signals, stdio, wait};
 
 /// Everything that a formation needs to be run.
 #[derive(Debug)]
@@ -207,7 +207,7 @@ impl<'a> Runtime<'a> {
 
     fn received(&mut self, received: &[Received]) -> Vec<Event> {
         if received.iter().any(|received| received.signal == Signal::CHLD) {
-            child::reap_orphans(&self.leaders());
+            wait::reap_orphans(&self.leaders());
             self.groups.orphans_reaped();
         }
         received.iter().map(|received| signalled(*received, Receiver::Supervisor)).collect()

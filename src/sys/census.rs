@@ -1,6 +1,7 @@
 //! Who is alive: the processes of this machine by parent and by group, read from `/proc`.
 //!
-//! Where there is no `/proc` every question is answered with `None`, and the caller takes its portable way.
+//! Where there is no `/proc`, or only that of another pid namespace, every question is answered with `None`,
+//! and the caller takes its portable way.
 
 use std::collections::BTreeSet;
 
@@ -79,18 +80,29 @@ pub fn process(pid: Pid) -> Option<Member> {
 mod proc_fs {
     use std::fs;
 
-    use super::Member;
+    use super::{Member, own_pid};
     use crate::process::Pid;
 
-    /// Returns every process; `None` where `/proc` does not show at least this one.
+    /// Returns every process that this one may see.
     pub fn processes() -> Option<Vec<Member>> {
-        let entries = fs::read_dir("/proc").ok()?;
+        let entries = fs::read_dir(root()?).ok()?;
         let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let members: Vec<Member> = numbers.filter_map(|number| process(Pid(number))).collect();
-        (!members.is_empty()).then_some(members)
+        Some(numbers.filter_map(|number| read(Pid(number))).collect())
     }
 
     pub fn process(pid: Pid) -> Option<Member> {
+        root().and_then(|_| read(pid))
+    }
+
+    /// Returns `/proc` if its numbers are those of this process's pid namespace.
+    ///
+    /// `unshare --pid` without `--mount-proc` leaves one whose numbers mean other processes.
+    fn root() -> Option<&'static str> {
+        let shown = fs::read_link("/proc/self").ok()?;
+        (shown.to_str()?.parse() == Ok(own_pid().0)).then_some("/proc")
+    }
+
+    fn read(pid: Pid) -> Option<Member> {
         // The name stands in parentheses and may itself contain blanks and parentheses: proc_pid_stat(5).
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         let end = stat.iter().rposition(|byte| *byte == b')')?;
@@ -102,7 +114,7 @@ mod proc_fs {
     }
 
     pub fn children(pid: Pid) -> Option<Vec<Pid>> {
-        let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        let list = fs::read_to_string(format!("{}/{pid}/task/{pid}/children", root()?)).ok()?;
         list.split_ascii_whitespace().map(|number| number.parse().ok().map(Pid)).collect()
     }
 }

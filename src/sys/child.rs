@@ -4,7 +4,6 @@
 //! and with it the number of its group, belongs to nobody else, so a signal to the group cannot reach a
 //! stranger. It is reaped once nothing of its group is left.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::{AsFd, AsRawFd};
@@ -17,7 +16,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, rlim_t};
 
 use crate::process::{Exit, Pid, Signal};
-use crate::sys::{census, signals};
+use crate::sys::{signals, wait};
 
 /// What to start, and with what.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +37,7 @@ pub struct Order<'a> {
 #[derive(Debug)]
 pub struct Child {
     pid: Pid,
-    watch: end::Watch,
+    watch: wait::Watch,
 }
 
 /// Why something could not be started.
@@ -95,12 +94,12 @@ pub fn spawn(order: &Order<'_>) -> Result<(Child, PipeReader), SpawnError> {
     let child = signals::while_blocked(|| command.spawn()).map_err(SpawnError::Resources)?;
     let child = child.map_err(|source| explain(order, source))?;
     let pid = Pid(i32::try_from(child.id()).unwrap_or_default());
-    match end::Watch::new(pid) {
+    match wait::Watch::new(pid) {
         Ok(watch) => Ok((Child { pid, watch }, reader)),
         Err(error) => {
             // Nobody would notice its end, so it must not run.
             let _ = signals::signal_group(pid, Signal::KILL);
-            end::reap(pid);
+            wait::reap(pid);
             Err(SpawnError::Resources(error))
         }
     }
@@ -146,22 +145,8 @@ impl Child {
     }
 
     /// Gives the number of an ended leader back. No signal may be sent to its group any more.
-    pub fn reap(&self) {
-        end::reap(self.pid);
-    }
-}
-
-/// Reaps every orphan that came home to this process and has ended: its children other than `leaders`.
-///
-/// Only to be called from the first thread. Without `/proc` nobody knows them, and the guard reaps them when
-/// all is over.
-pub fn reap_orphans(leaders: &BTreeSet<Pid>) {
-    let children = census::children().unwrap_or_default();
-    for orphan in children.into_iter().filter(|child| !leaders.contains(child)) {
-        // SAFETY: without a place for the status there is no memory to get wrong.
-        unsafe {
-            libc::waitpid(orphan.0, std::ptr::null_mut(), libc::WNOHANG);
-        }
+    pub fn release(self) {
+        wait::release(self.pid);
     }
 }
 
@@ -238,109 +223,4 @@ fn explain(order: &Order<'_>, source: io::Error) -> SpawnError {
 fn set_nonblocking(pipe: &PipeReader) -> io::Result<()> {
     fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(())
-}
-
-/// The end of a leader through a pidfd: no signal, no race, and the leader stays unreaped.
-#[cfg(all(target_os = "linux", not(procman_portable)))]
-mod end {
-    use std::io;
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-
-    use crate::process::{Exit, Pid, Signal};
-    use crate::sys::ready::Ready;
-    use nix::libc;
-
-    #[derive(Debug)]
-    pub struct Watch(Ready<OwnedFd>);
-
-    impl Watch {
-        pub fn new(pid: Pid) -> io::Result<Self> {
-            // SAFETY: the descriptor returned is new and belongs to nobody else.
-            let descriptor = unsafe {
-                match libc::syscall(libc::SYS_pidfd_open, pid.0, 0) {
-                    -1 => return Err(io::Error::last_os_error()),
-                    number => OwnedFd::from_raw_fd(number as i32),
-                }
-            };
-            Ready::new(descriptor).map(Watch)
-        }
-
-        pub async fn ended(&mut self, _: Pid) -> io::Result<Exit> {
-            loop {
-                if let Some(exit) = self.0.read(|pidfd| look(pidfd)).await?? {
-                    return Ok(exit);
-                }
-            }
-        }
-    }
-
-    fn look(pidfd: &OwnedFd) -> io::Result<Option<Exit>> {
-        let id = pidfd.as_raw_fd().cast_unsigned();
-        // SAFETY: waitid fills the structure. nix's wrapper knows no real-time signals.
-        let (status, code) = unsafe {
-            let mut info: libc::siginfo_t = std::mem::zeroed();
-            let flags = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
-            if libc::waitid(libc::P_PIDFD, id, &raw mut info, flags) == -1 {
-                return Err(io::Error::last_os_error());
-            }
-            if info.si_pid() == 0 {
-                return Ok(None);
-            }
-            (info.si_status(), info.si_code)
-        };
-        Ok(Some(if code == libc::CLD_EXITED { Exit::Code(status) } else { Exit::Signal(Signal(status)) }))
-    }
-
-    pub fn reap(pid: Pid) {
-        // SAFETY: without a place for the status there is no memory to get wrong.
-        while unsafe { libc::waitpid(pid.0, std::ptr::null_mut(), 0) } == -1
-            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-        {}
-    }
-}
-
-/// The end of a leader through SIGCHLD and waitpid, as POSIX has it. Looking reaps.
-#[cfg(not(all(target_os = "linux", not(procman_portable))))]
-mod end {
-    use std::io;
-
-    use nix::libc;
-    use tokio::signal::unix::{SignalKind, signal};
-
-    use crate::process::{Exit, Pid, Signal};
-
-    #[derive(Debug)]
-    pub struct Watch;
-
-    impl Watch {
-        pub fn new(_: Pid) -> io::Result<Self> {
-            Ok(Watch)
-        }
-
-        pub async fn ended(&mut self, pid: Pid) -> io::Result<Exit> {
-            // Listening begins before the first look, so no end falls between the two.
-            let mut children = signal(SignalKind::child())?;
-            loop {
-                if let Some(exit) = look(pid)? {
-                    return Ok(exit);
-                }
-                children.recv().await;
-            }
-        }
-    }
-
-    fn look(pid: Pid) -> io::Result<Option<Exit>> {
-        let mut status = 0;
-        // SAFETY: waitpid writes one int.
-        match unsafe { libc::waitpid(pid.0, &raw mut status, libc::WNOHANG) } {
-            -1 => Err(io::Error::last_os_error()),
-            0 => Ok(None),
-            _ if libc::WIFEXITED(status) => Ok(Some(Exit::Code(libc::WEXITSTATUS(status)))),
-            _ => Ok(Some(Exit::Signal(Signal(libc::WTERMSIG(status))))),
-        }
-    }
-
-    pub fn reap(pid: Pid) {
-        let _ = look(pid);
-    }
 }

@@ -16,4 +16,5 @@ pub mod ready;
 pub mod signals;
 pub mod startup;
 pub mod stdio;
+pub mod wait;
 pub mod zone;

@@ -9,6 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+/// How long a message waits for room, in milliseconds.
+const STDERR_PATIENCE: u16 = 500;
+
 /// Returns whether standard output is a terminal.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
@@ -29,10 +32,16 @@ pub fn write_stdout(bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Writes one line to standard error. Nobody can be told that this failed.
-pub fn write_stderr(line: &str) {
-    let mut stderr = io::stderr().lock();
-    let _ = writeln!(stderr, "{line}");
+/// Writes lines to standard error, unless nobody takes them.
+///
+/// Standard error is often the same pipe or terminal as standard output, and an end must not wait for it.
+pub fn write_stderr(text: &str) {
+    let stderr = io::stderr();
+    let mut interest = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    if matches!(poll(&mut interest, PollTimeout::from(STDERR_PATIENCE)), Ok(1..)) {
+        // Nobody can be told that this failed.
+        let _ = writeln!(stderr.lock(), "{text}");
+    }
 }
 
 fn wait_writable(descriptor: BorrowedFd<'_>) {

@@ -1,0 +1,171 @@
+//! Waiting for the end of children, and reaping them.
+//!
+//! Nobody here waits for "any child": a leader must stay a zombie until its group has been dealt with, and
+//! whoever reaped it by accident would take its exit status away.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use nix::libc;
+
+use crate::process::Pid;
+use crate::sys::census;
+
+pub use end::{Watch, release};
+
+/// Reaps a child that has ended or is about to.
+pub fn reap(pid: Pid) {
+    // SAFETY: without a place for the status there is no memory to get wrong.
+    while unsafe { libc::waitpid(pid.0, std::ptr::null_mut(), 0) } == -1
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
+}
+
+/// Reaps every orphan that came home to this process and has ended: its children other than `leaders`.
+///
+/// Only to be called from the first thread.
+pub fn reap_orphans(leaders: &BTreeSet<Pid>) {
+    match census::children() {
+        Some(children) => {
+            children.into_iter().filter(|child| !leaders.contains(child)).for_each(reap_if_ended);
+        }
+        // One is shown after the other, until the first is a leader, which has to wait for its group.
+        None => {
+            while let Some(child) = some_ended_child()
+                && !leaders.contains(&child)
+            {
+                reap_if_ended(child);
+            }
+        }
+    }
+}
+
+fn reap_if_ended(pid: Pid) {
+    // SAFETY: as above.
+    unsafe {
+        libc::waitpid(pid.0, std::ptr::null_mut(), libc::WNOHANG);
+    }
+}
+
+/// Returns a child that has ended, without reaping it.
+fn some_ended_child() -> Option<Pid> {
+    // SAFETY: waitid fills the structure.
+    let pid = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
+        match libc::waitid(libc::P_ALL, 0, &raw mut info, flags) {
+            0 => info.si_pid(),
+            _ => 0,
+        }
+    };
+    (pid != 0).then_some(Pid(pid))
+}
+
+/// The end of a leader through a pidfd: no signal, no race, and the leader stays unreaped.
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+mod end {
+    use std::io;
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+    use nix::libc;
+
+    use crate::process::{Exit, Pid, Signal};
+    use crate::sys::ready::Ready;
+
+    /// Waits for the end of one leader.
+    #[derive(Debug)]
+    pub struct Watch(Ready<OwnedFd>);
+
+    impl Watch {
+        /// Returns the watch over a child that has not been reaped.
+        pub fn new(pid: Pid) -> io::Result<Self> {
+            // SAFETY: the descriptor returned is new and belongs to nobody else.
+            let descriptor = unsafe {
+                match libc::syscall(libc::SYS_pidfd_open, pid.0, 0) {
+                    -1 => return Err(io::Error::last_os_error()),
+                    number => OwnedFd::from_raw_fd(number as i32),
+                }
+            };
+            Ready::new(descriptor).map(Watch)
+        }
+
+        /// Returns how the leader has ended, when it has.
+        pub async fn ended(&mut self, _: Pid) -> io::Result<Exit> {
+            loop {
+                if let Some(exit) = self.0.read(|pidfd| look(pidfd)).await?? {
+                    return Ok(exit);
+                }
+            }
+        }
+    }
+
+    /// Gives back the number of a leader whose end is known.
+    pub fn release(pid: Pid) {
+        crate::sys::wait::reap(pid);
+    }
+
+    fn look(pidfd: &OwnedFd) -> io::Result<Option<Exit>> {
+        let id = pidfd.as_raw_fd().cast_unsigned();
+        // SAFETY: waitid fills the structure. nix's wrapper knows no real-time signals.
+        let (status, code) = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            let flags = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
+            if libc::waitid(libc::P_PIDFD, id, &raw mut info, flags) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            if info.si_pid() == 0 {
+                return Ok(None);
+            }
+            (info.si_status(), info.si_code)
+        };
+        Ok(Some(if code == libc::CLD_EXITED { Exit::Code(status) } else { Exit::Signal(Signal(status)) }))
+    }
+}
+
+/// The end of a leader through SIGCHLD and waitpid, as POSIX has it. Looking reaps.
+#[cfg(not(all(target_os = "linux", not(procman_portable))))]
+mod end {
+    use std::io;
+
+    use nix::libc;
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use crate::process::{Exit, Pid, Signal};
+
+    /// Waits for the end of one leader.
+    #[derive(Debug)]
+    pub struct Watch;
+
+    impl Watch {
+        /// Returns the watch over a child that has not been reaped.
+        pub fn new(_: Pid) -> io::Result<Self> {
+            Ok(Watch)
+        }
+
+        /// Returns how the leader has ended, when it has.
+        pub async fn ended(&mut self, pid: Pid) -> io::Result<Exit> {
+            // Listening begins before the first look, so no end falls between the two.
+            let mut children = signal(SignalKind::child())?;
+            loop {
+                if let Some(exit) = look(pid)? {
+                    return Ok(exit);
+                }
+                children.recv().await;
+            }
+        }
+    }
+
+    /// Does nothing: the look that has shown the end has reaped the leader.
+    pub fn release(_: Pid) {}
+
+    fn look(pid: Pid) -> io::Result<Option<Exit>> {
+        let mut status = 0;
+        // SAFETY: waitpid writes one int.
+        match unsafe { libc::waitpid(pid.0, &raw mut status, libc::WNOHANG) } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => Ok(None),
+            _ if libc::WIFEXITED(status) => Ok(Some(Exit::Code(libc::WEXITSTATUS(status)))),
+            _ => Ok(Some(Exit::Signal(Signal(libc::WTERMSIG(status))))),
+        }
+    }
+}
