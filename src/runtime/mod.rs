@@ -239,13 +239,16 @@ impl<'a> Runtime<'a> {
             exits.push((id.clone(), exit));
             children.push((id, child));
         }
-        let empty = self.groups.take(children, &self.leaders());
+        // Groups that lost their leader earlier may be found empty by the same look.
+        let mut empty = self.groups.take(children, &self.leaders());
         empty.iter().for_each(|id| self.forget(id));
-        let event = |(id, exit)| {
-            let group = if empty.contains(&id) { Group::Empty } else { Group::Inhabited };
+        let exited = exits.into_iter().map(|(id, exit)| {
+            let group = if empty.remove(&id) { Group::Empty } else { Group::Inhabited };
             Event::Exited { id, exit, group }
-        };
-        exits.into_iter().map(event).collect()
+        });
+        let mut events: Vec<Event> = exited.collect();
+        events.extend(empty.into_iter().map(|id| Event::GroupEmptied { id }));
+        events
     }
 
     /// Sees to groups that have lost their last member.

@@ -30,7 +30,9 @@ const READ: usize = 128 * 1024;
 const BATCH: usize = 256 * 1024;
 /// What a pipe holds that has been found full again and again. A new one holds 64 KiB.
 const HOT_PIPE: i32 = 256 * 1024;
-/// How often a pipe must have been found full to count as hot.
+/// What the pipe that standard output may be holds when batches are large: the most without privileges.
+const HOT_OUTPUT: i32 = 1024 * 1024;
+/// How often a pipe must have been found full, or a batch large, to count as hot.
 const HOT: u32 = 8;
 /// How many pipes are made larger at most: the system gives a user 64 MiB for all of his pipes.
 const HOT_PIPES: usize = 64;
@@ -106,6 +108,7 @@ impl Pump {
             buffer: vec![0; READ],
             sink: Sink::Open,
             hot_pipes: 0,
+            large_batches: 0,
         };
         thread::Builder::new().name("pump".to_owned()).spawn(move || worker.run())?;
         Ok((Pump { commands, waker, tally, pipes: Vec::new() }, reports))
@@ -167,6 +170,7 @@ struct Worker {
     buffer: Vec<u8>,
     sink: Sink,
     hot_pipes: usize,
+    large_batches: u32,
 }
 
 struct Stream {
@@ -394,6 +398,12 @@ impl Worker {
         let mut rest = self.merge.batch();
         if rest.is_empty() {
             return;
+        }
+        if rest.len() >= BATCH && self.large_batches < HOT {
+            self.large_batches += 1;
+            if self.large_batches == HOT {
+                grow_pipe(&io::stdout(), HOT_OUTPUT);
+            }
         }
         if let Sink::Failing(until) = self.sink
             && until <= Instant::now()
