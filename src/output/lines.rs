@@ -1,6 +1,6 @@
-//! Bytes that are not a line yet: where a line ends, and where text may be cut.
+//! Bytes: where lines end, where text may be cut, and whether it leaves a colour on.
 
-use memchr::memrchr;
+use memchr::{memchr_iter, memrchr};
 
 /// Splits bytes behind their last newline: whole lines, and the beginning of one that is not complete.
 pub fn split_last_line(bytes: &[u8]) -> (&[u8], &[u8]) {
@@ -8,6 +8,16 @@ pub fn split_last_line(bytes: &[u8]) -> (&[u8], &[u8]) {
         Some(newline) => bytes.split_at(newline + 1),
         None => (&[], bytes),
     }
+}
+
+/// Splits whole lines, and leaves out their newlines.
+pub fn split_lines(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr_iter(b'\n', lines).map(move |newline| {
+        let line = &lines[start..newline];
+        start = newline + 1;
+        line
+    })
 }
 
 /// Splits bytes before a character that is not complete yet, at most three bytes from the end.

@@ -4,10 +4,16 @@
 //! what is to be written to a batch. Reading and writing are the work of
 //! [`runtime::pump`](crate::runtime::pump).
 
+mod held;
 mod json;
 mod lines;
 mod merge;
+mod page;
 mod style;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
 
-pub use merge::{Access, Merge, Moment, Source, StreamKey};
+pub use merge::{Merge, Moment};
+pub use page::{Access, Source, StreamKey};
 pub use style::{Colour, Format, Stamp, StampError, Style};

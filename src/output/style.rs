@@ -1,5 +1,7 @@
 //! How a line looks: its prefix, its colour, its time.
 
+use std::io::Write;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, fmt::strtime};
 use nu_ansi_term::{Color, Style as AnsiStyle};
@@ -139,8 +141,9 @@ impl Style {
         };
         let gap = if time.is_empty() { "" } else { " " };
         let width = self.width;
-        let text = format!("{}{time}{gap}{name:width$} {separator} {}", paint.prefix(), paint.suffix());
-        prefix.extend_from_slice(text.as_bytes());
+        let (on, off) = (paint.prefix(), paint.suffix());
+        // Writing into memory cannot fail.
+        let _ = write!(prefix, "{on}{time}{gap}{name:width$} {separator} {off}");
     }
 }
 

@@ -257,12 +257,11 @@ impl Worker {
             return Progress::Done;
         }
         let read = self.read_ready();
-        if self.ready.is_empty() {
-            self.merge.show_paused();
-        }
+        let line_has_ended = self.merge.turn_ends().is_none();
         self.write();
         match (obeyed, read) {
             (Progress::Busy, _) | (_, Progress::Busy) => Progress::Busy,
+            (Progress::Waiting(_), _) | (_, Progress::Waiting(_)) if line_has_ended => Progress::Busy,
             (Progress::Waiting(one), Progress::Waiting(other)) => Progress::Waiting(one.min(other)),
             (Progress::Waiting(until), _) | (_, Progress::Waiting(until)) => Progress::Waiting(until),
             (Progress::Idle | Progress::Done, Progress::Idle | Progress::Done) => Progress::Idle,
@@ -325,13 +324,15 @@ impl Worker {
         }
     }
 
-    /// Reads once from every stream that is ready and may write.
+    /// Reads once from every stream that is ready and may write, and shows what has paused.
     fn read_ready(&mut self) -> Progress {
         let mut progress = Progress::Idle;
+        let mut refused = 0;
         for _ in 0..self.ready.len() {
             let Some(key) = self.ready.pop_front() else { break };
             if let Access::Later(until) = self.merge.access(Some(key)) {
                 self.ready.push_back(key);
+                refused += 1;
                 if progress == Progress::Idle {
                     progress = Progress::Waiting(until);
                 }
@@ -345,6 +346,10 @@ impl Worker {
                 progress = Progress::Busy;
             }
             self.write_if_large();
+        }
+        // Of those who wait the pipe may hold the rest of a line that seems to have paused.
+        if refused == 0 {
+            self.merge.show_paused();
         }
         progress
     }

@@ -266,7 +266,8 @@ impl Ledger {
                     }
                     Output::Draining => {
                         ensure(nothing_alive, "nothing is alive at the finish")?;
-                        let expected = forced.filter(|_| stop.requested.is_some()).unwrap_or(stop.status);
+                        let waited = stop.requested.map_or(Duration::ZERO, |first| now - first);
+                        let expected = forced.filter(|_| waited > SAME_REQUEST).unwrap_or(stop.status);
                         ensure(*status == expected, "the status is that of the first cause, or forced")?;
                     }
                     Output::Finished => return Err("there is one finish".into()),
@@ -355,6 +356,8 @@ impl Ledger {
 /// Returns the status that an event finishes with if it is a request once too often.
 fn status_of_request(event: &Event) -> Option<i32> {
     match event {
+        // The terminal's signal has been told by the guard.
+        Event::Signalled { sender: Sender::Kernel, receiver: Receiver::Supervisor, .. } => None,
         Event::Signalled { signal: signal @ (Signal::TERM | Signal::INT | Signal::HUP), .. } => {
             Some(128 + signal.0)
         }
