@@ -3,15 +3,17 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::config::{ColorChoice, EnvPrecedence, LogFormat, Options, Port, Timeout, Timestamp};
 
 /// Run the processes of a Procfile
 #[derive(Debug, Parser)]
-#[command(name = "procman", version, disable_help_subcommand = false)]
-#[command(after_help = "`procman help COMMAND` tells more about a command; `man procman` tells everything.")]
+#[command(name = "procman", version, after_help = AFTER_HELP)]
+// One screen of 80 columns, and of two values for one option the last one.
+#[command(max_term_width = 80, args_override_self = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub common: Common,
@@ -22,110 +24,133 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the formation until it ends or is told to stop
-    #[command(after_help = START_HELP)]
+    #[command(after_help = START_HELP, override_usage = "procman start [OPTIONS] [NAME]...")]
     Start(Start),
-    /// Run a one-off command, or one entry, in the app's environment
-    #[command(after_help = RUN_HELP)]
+    /// Run one command, or one entry, in the app's environment
+    #[command(after_help = RUN_HELP, override_usage = "procman run [OPTIONS] <COMMAND>...")]
     Run(Run),
-    /// Read everything and report every fault, without running anything
+    /// Report every fault of the app's files, and run nothing
+    #[command(after_help = CHECK_HELP)]
     Check,
-    /// Print a completion script for a shell
+    /// Print a script that teaches a shell procman's options
+    #[command(after_help = COMPLETIONS_HELP, help_template = COMPLETIONS_TEMPLATE)]
+    #[command(override_usage = "procman completions <SHELL>")]
     Completions {
-        /// The shell
+        /// The shell: bash, zsh, fish, elvish or powershell
+        #[arg(hide_possible_values = true)]
         shell: Shell,
     },
 }
 
+const AFTER_HELP: &str = "\
+`procman help COMMAND` says more about a command, `man procman` everything.";
+
 const START_HELP: &str = "\
-The first process to end ends all others, and procman exits with its code.
-Ctrl-C stops the formation; a second Ctrl-C kills it.";
+NAME... runs only these process types. The first process to end ends all others,
+and its exit code is procman's. Ctrl-C stops all; a second Ctrl-C kills them.";
 
 const RUN_HELP: &str = "\
-One argument that is the name of an entry runs that entry; anything else is a program and its arguments.
-The command replaces procman, so terminal, signals and exit code are its own.";
+The name of an entry runs that entry. Anything else is a program and its
+arguments, as they stand; for shell syntax, run sh -c '...'. The command takes
+procman's place: terminal, signals and exit code are its own.";
+
+const CHECK_HELP: &str = "\
+Exits with 0 when there is no fault, else with 1.";
+
+const COMPLETIONS_HELP: &str = "\
+bash  source <(procman completions bash)
+zsh   source <(procman completions zsh)
+fish  procman completions fish | source";
+
+/// Leaves the options out: none of them changes the script.
+const COMPLETIONS_TEMPLATE: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Arguments:
+{positionals}{after-help}";
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "App")]
 pub struct Common {
-    /// Read this Procfile [default: Procfile in the app root]
+    /// Read this Procfile [default: Procfile]
     #[arg(short = 'f', long, value_name = "FILE", global = true, env = "PROCMAN_PROCFILE", hide_env = true)]
+    #[arg(value_hint = ValueHint::FilePath)]
     pub procfile: Option<PathBuf>,
-    /// Run everything in this directory [default: where the Procfile is]
+    /// Run in this directory [default: the Procfile's]
     #[arg(short = 'd', long, value_name = "DIR", global = true, env = "PROCMAN_ROOT", hide_env = true)]
+    #[arg(value_hint = ValueHint::DirPath)]
     pub root: Option<PathBuf>,
-    /// Read these environment files instead of .env
-    #[arg(
-        short = 'e',
-        long,
-        value_name = "FILES",
-        global = true,
-        env = "PROCMAN_ENV",
-        hide_env = true,
-        value_delimiter = ','
-    )]
+    /// Read these files instead of .env: a.env,b.env
+    #[arg(short = 'e', long, value_name = "FILES", global = true, env = "PROCMAN_ENV", hide_env = true)]
+    #[arg(value_delimiter = ',', value_hint = ValueHint::FilePath)]
     pub env: Option<Vec<PathBuf>>,
-    /// Say whether the files or procman's own environment win: file, shell [default: file]
+    /// Let file or shell variables win [default: file]
     #[arg(long, value_name = "WHICH", global = true, env = "PROCMAN_ENV_PRECEDENCE", hide_env = true)]
+    #[arg(value_parser = words(&["file", "shell"]).try_map(|word| word.parse::<EnvPrecedence>()))]
+    #[arg(hide_possible_values = true)]
     pub env_precedence: Option<EnvPrecedence>,
-    /// Give the first process this port, the next type 100 more [default: 5000]
+    /// Set the base port [default: PORT, else 5000]
     #[arg(short = 'p', long, value_name = "PORT", global = true, env = "PROCMAN_PORT", hide_env = true)]
     pub port: Option<Port>,
 }
 
-/// Options of `start`.
+/// Options of `start`. The two that begin with `no` mostly arrive as values of the others.
 #[derive(Debug, Args)]
 pub struct Start {
     /// Run only these process types
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", hide = true)]
     pub names: Vec<String>,
-    /// Run this many of each type, such as web=2,worker=1 or all=2
-    #[arg(
-        short = 'm',
-        long,
-        short_alias = 'c',
-        visible_short_alias = 'c',
-        visible_alias = "concurrency",
-        value_name = "COUNTS",
-        env = "PROCMAN_FORMATION",
-        hide_env = true,
-        allow_hyphen_values = true
-    )]
-    pub formation: Option<String>,
-    /// Kill what has not ended this long after the request to stop [default: 5]
+    /// Run this many of each: web=2,worker=1 or all=2
+    #[arg(short = 'm', long, short_alias = 'c', alias = "concurrency", value_name = "NAME=COUNT")]
+    #[arg(env = "PROCMAN_FORMATION", hide_env = true, allow_hyphen_values = true)]
+    pub formation: Option<Vec<String>>,
+    /// Kill what has not ended after this [default: 5]
     #[arg(short = 't', long, value_name = "SECONDS", env = "PROCMAN_TIMEOUT", hide_env = true)]
     pub timeout: Option<Timeout>,
-    /// Show the time before each line, in this format [default: %H:%M:%S]
-    #[arg(
-        long, value_name = "FORMAT", env = "PROCMAN_TIMESTAMP", hide_env = true, num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", overrides_with = "no_timestamp",
-        help_heading = "Output"
-    )]
+    /// Show the time like this [default: %H:%M:%S]
+    #[arg(long, value_name = "STRFTIME", env = "PROCMAN_TIMESTAMP", hide_env = true)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub timestamp: Option<Timestamp>,
     /// Show no time
-    #[arg(long, action = ArgAction::SetTrue, overrides_with = "timestamp", help_heading = "Output")]
+    #[arg(long)]
     pub no_timestamp: bool,
-    /// Colour the prefixes: auto, always, never [default: auto]
-    #[arg(
-        long, value_name = "WHEN", env = "PROCMAN_COLOR", hide_env = true, num_args = 0..=1,
-        require_equals = true, default_missing_value = "always", overrides_with = "no_color",
-        help_heading = "Output"
-    )]
+    /// Use colour: auto, always, never [default: auto]
+    #[arg(long, value_name = "WHEN", env = "PROCMAN_COLOR", hide_env = true)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    #[arg(value_parser = words(&["auto", "always", "never"]).try_map(|word| word.parse::<ColorChoice>()))]
+    #[arg(hide_possible_values = true)]
     pub color: Option<ColorChoice>,
     /// Colour nothing
-    #[arg(long, action = ArgAction::SetTrue, overrides_with = "color", help_heading = "Output")]
+    #[arg(long)]
     pub no_color: bool,
-    /// Print lines as text, as json or, without prefixes, raw [default: text]
-    #[arg(long, value_name = "FORMAT", env = "PROCMAN_LOG_FORMAT", hide_env = true, help_heading = "Output")]
+    /// Write text, json or raw lines [default: text]
+    #[arg(long, value_name = "FORMAT", env = "PROCMAN_LOG_FORMAT", hide_env = true)]
+    #[arg(value_parser = words(&["text", "json", "raw"]).try_map(|word| word.parse::<LogFormat>()))]
+    #[arg(hide_possible_values = true)]
     pub log_format: Option<LogFormat>,
 }
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The name of an entry, or a program with its arguments
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    /// The name of an entry, or a program and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    #[arg(value_hint = ValueHint::CommandWithArguments, hide = true)]
     pub command: Vec<OsString>,
+}
+
+/// Returns a parser that knows the words of an option, so that a shell can complete them.
+fn words(words: &'static [&'static str]) -> PossibleValuesParser {
+    // `true` and `false` are how the files of defaults and foreman say it.
+    let alias = |word: &str| match word {
+        "always" => Some("true"),
+        "never" => Some("false"),
+        _ => None,
+    };
+    PossibleValuesParser::new(words.iter().map(|word| PossibleValue::new(*word).aliases(alias(word))))
 }
 
 impl Common {
@@ -146,7 +171,8 @@ impl Start {
     /// Returns what the command line and the environment say, but for the names.
     pub fn options(&self) -> Options {
         Options {
-            formation: self.formation.clone(),
+            // Several are one request.
+            formation: self.formation.as_ref().map(|requests| requests.join(",")),
             timeout: self.timeout,
             timestamp: if self.no_timestamp { Some(Timestamp::Off) } else { self.timestamp.clone() },
             color: if self.no_color { Some(ColorChoice::Never) } else { self.color },

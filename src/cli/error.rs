@@ -17,10 +17,14 @@ pub enum Failure {
     Usage(String),
     /// There is no Procfile where one is looked for.
     NoProcfile(PathBuf),
+    /// There is no directory where the app root is said to be.
+    NoRoot(PathBuf),
     /// A file cannot be read.
     Unreadable(PathBuf, io::Error),
     /// What was read has faults.
     Faulty(Findings),
+    /// More than one thing is wrong.
+    Several(Vec<Failure>),
     /// The counts after `-m` cannot be read.
     Counts(RequestError),
     /// The formation cannot be.
@@ -31,8 +35,8 @@ pub enum Failure {
     Timestamp(StampError),
     /// There is nothing to run.
     Run(RunError),
-    /// A command could not be started.
-    Command(SpawnError),
+    /// A command could not be started; and what the user may have meant.
+    Command(SpawnError, Option<String>),
     /// An instance could not be started.
     Instance(InstanceId, SpawnError),
     /// Standard output cannot be written to.
@@ -46,10 +50,12 @@ impl Failure {
     pub fn status(&self) -> i32 {
         match self {
             Failure::Usage(_) => 2,
-            Failure::Command(error) | Failure::Instance(_, error) => error.exit().status(),
+            Failure::Command(error, _) | Failure::Instance(_, error) => error.exit().status(),
             Failure::NoProcfile(_)
+            | Failure::NoRoot(_)
             | Failure::Unreadable(..)
             | Failure::Faulty(_)
+            | Failure::Several(_)
             | Failure::Counts(_)
             | Failure::Formation(_)
             | Failure::Plan(_)
@@ -69,10 +75,15 @@ impl fmt::Display for Failure {
                 writeln!(f, "procman: no Procfile at `{}`", shown(path))?;
                 write!(f, "hint: `-d DIR` names the app's directory, `-f FILE` the Procfile itself")
             }
+            Failure::NoRoot(path) => write!(f, "procman: no directory at `{}`", shown(path)),
             Failure::Unreadable(path, error) => {
                 write!(f, "procman: cannot read `{}`: {}", shown(path), plain(error))
             }
             Failure::Faulty(findings) => write!(f, "{findings}"),
+            Failure::Several(failures) => {
+                let failures: Vec<String> = failures.iter().map(ToString::to_string).collect();
+                f.write_str(&failures.join("\n"))
+            }
             Failure::Counts(error) => {
                 writeln!(f, "procman: formation: {error}")?;
                 write!(f, "hint: write it like `-m web=2,worker=1` or `-m all=2`")
@@ -81,8 +92,11 @@ impl fmt::Display for Failure {
             Failure::Plan(error) => write!(f, "procman: {error}"),
             Failure::Timestamp(error) => write!(f, "procman: {error}"),
             Failure::Run(error) => write!(f, "procman: {error}"),
-            Failure::Command(error) => write!(f, "procman: {error}"),
-            Failure::Instance(id, error) => write!(f, "procman: {id} could not be started: {error}"),
+            Failure::Command(error, None) => write!(f, "procman: {}", spawn(error)),
+            Failure::Command(error, Some(hint)) => write!(f, "procman: {}\nhint: {hint}", spawn(error)),
+            Failure::Instance(id, error) => {
+                write!(f, "procman: `{id}` could not be started: {}", spawn(error))
+            }
             Failure::Output(error) => {
                 write!(f, "procman: cannot write to standard output: {}", plain(error))
             }
@@ -96,8 +110,26 @@ pub fn shown(path: &std::path::Path) -> String {
     crate::procfile::shown(&path.to_string_lossy())
 }
 
+fn spawn(error: &SpawnError) -> String {
+    match error {
+        SpawnError::Directory { directory, source } => {
+            format!("cannot use `{}` as working directory: {}", shown(directory), plain(source))
+        }
+        // Of a name without a slash, the system says only that it has looked everywhere.
+        SpawnError::Program { program, source }
+            if source.kind() == io::ErrorKind::NotFound && !program.contains('/') =>
+        {
+            format!("cannot run `{}`: not found in `PATH`", shown(program.as_ref()))
+        }
+        SpawnError::Program { program, source } => {
+            format!("cannot run `{}`: {}", shown(program.as_ref()), plain(source))
+        }
+        SpawnError::Resources(source) => format!("the system refuses another process: {}", plain(source)),
+    }
+}
+
 /// Returns an error of the system without its number, in lower case.
-fn plain(error: &io::Error) -> String {
+pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.chars();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::cli::error::{Failure, shown};
+use crate::cli::error::{Failure, plain, shown};
 use crate::config::{self, Options};
 use crate::dotenv::{self, Env};
 use crate::formation::{Formation, Request};
@@ -32,10 +32,18 @@ pub struct Findings(Vec<Finding>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Finding {
     path: PathBuf,
-    /// Line and, where it is known, column.
-    place: (usize, Option<usize>),
+    place: Place,
     weight: Weight,
     text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The file as a whole, which cannot be read.
+    File,
+    Line(usize),
+    /// Line and column.
+    Column(usize, usize),
 }
 
 /// Whether procman goes on in spite of a finding.
@@ -57,12 +65,16 @@ impl App {
             (None, Some(root)) => root.join("Procfile"),
             (None, None) => PathBuf::from("Procfile"),
         };
-        let root = options.root.clone().unwrap_or_else(|| directory_of(&procfile));
-        let root = std::path::absolute(&root).map_err(|error| Failure::Unreadable(root.clone(), error))?;
+        let directory = options.root.clone().unwrap_or_else(|| directory_of(&procfile));
+        let root = std::path::absolute(Path::new(".").join(&directory))
+            .map_err(|error| Failure::Unreadable(directory.clone(), error))?;
         let text = read_if_there(&procfile)?.ok_or_else(|| Failure::NoProcfile(procfile.clone()))?;
+        if !root.is_dir() {
+            return Err(Failure::NoRoot(directory));
+        }
         let parsed = procfile::parse(&text);
         findings.add_procfile(&procfile, &parsed.faults);
-        let env = read_env(&options, &root, &mut findings)?;
+        let env = read_env(&options, &directory, &mut findings);
         Ok(App { options, entries: parsed.entries, findings, env, root })
     }
 
@@ -110,7 +122,7 @@ impl Findings {
     fn add_procfile(&mut self, path: &Path, faults: &[procfile::Fault]) {
         self.0.extend(faults.iter().map(|fault| Finding {
             path: path.to_path_buf(),
-            place: (fault.line, Some(fault.column)),
+            place: Place::Column(fault.line, fault.column),
             weight: match fault.kind.severity() {
                 procfile::Severity::Warning => Weight::Warning,
                 procfile::Severity::Error => Weight::Error,
@@ -122,7 +134,7 @@ impl Findings {
     fn add_env(&mut self, path: &Path, faults: &[dotenv::Fault]) {
         self.0.extend(faults.iter().map(|fault| Finding {
             path: path.to_path_buf(),
-            place: (fault.line, Some(fault.column)),
+            place: Place::Column(fault.line, fault.column),
             weight: match fault.kind.severity() {
                 dotenv::Severity::Warning => Weight::Warning,
                 dotenv::Severity::Error => Weight::Error,
@@ -135,10 +147,17 @@ impl Findings {
 impl fmt::Display for Findings {
     /// One line a finding: `procman: Procfile:3:5: no command after …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Finding { path, place: (line, column), weight, text }) in self.0.iter().enumerate() {
+        for (index, Finding { path, place, weight, text }) in self.0.iter().enumerate() {
             let gap = if index == 0 { "" } else { "\n" };
-            write!(f, "{gap}procman: {}:{line}", shown(path))?;
-            column.iter().try_for_each(|column| write!(f, ":{column}"))?;
+            let path = shown(path);
+            match place {
+                Place::File => {
+                    write!(f, "{gap}procman: cannot read `{path}`: {text}")?;
+                    continue;
+                }
+                Place::Line(line) => write!(f, "{gap}procman: {path}:{line}")?,
+                Place::Column(line, column) => write!(f, "{gap}procman: {path}:{line}:{column}")?,
+            }
             match weight {
                 Weight::Warning => write!(f, ": warning: {text}")?,
                 Weight::Error => write!(f, ": {text}")?,
@@ -165,7 +184,7 @@ fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Fai
             Ok(found) => options = options.or(rooted(found, &place)),
             Err(error) => findings.0.push(Finding {
                 path,
-                place: (error.line, Some(error.column)),
+                place: Place::Column(error.line, error.column),
                 weight: Weight::Error,
                 text: error.message,
             }),
@@ -176,7 +195,7 @@ fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Fai
         let (found, faults) = config::from_foreman(&text_of(&path, text)?);
         findings.0.extend(faults.into_iter().map(|fault| Finding {
             path: path.clone(),
-            place: (fault.line, None),
+            place: Place::Line(fault.line),
             weight: Weight::Warning,
             text: fault.kind.to_string(),
         }));
@@ -195,36 +214,41 @@ fn rooted(options: Options, place: &Path) -> Options {
     }
 }
 
-fn read_env(options: &Options, root: &Path, findings: &mut Findings) -> Result<Env, Failure> {
+/// Reads the environment files. One that cannot be read is an error unless nobody asked for it: a missing `.env`.
+fn read_env(options: &Options, directory: &Path, findings: &mut Findings) -> Env {
     let outer = |name: &str| std::env::var(name).ok();
+    let own = [directory.join(".env")];
+    let (paths, asked) = options.env.as_ref().map_or((&own[..], false), |files| (&files[..], true));
     let mut env = Env::default();
-    let files = match &options.env {
-        Some(files) => files
-            .iter()
-            .map(|path| {
-                files::read(path)
-                    .map(|text| (path.clone(), text))
-                    .map_err(|error| Failure::Unreadable(path.clone(), error))
-            })
-            .collect::<Result<Vec<_>, _>>()?,
-        None => {
-            let path = root.join(".env");
-            read_if_there(&path)?.map(|text| (PathBuf::from(".env"), text)).into_iter().collect()
+    for path in paths {
+        match files::read(path) {
+            Ok(text) => {
+                let faults = dotenv::read(&mut env, &text, &outer);
+                findings.add_env(path, &faults);
+            }
+            Err(error) if is_missing(&error) && !asked => {}
+            Err(error) => findings.0.push(Finding {
+                path: path.clone(),
+                place: Place::File,
+                weight: Weight::Error,
+                text: plain(&error),
+            }),
         }
-    };
-    for (path, text) in files {
-        let faults = dotenv::read(&mut env, &text, &outer);
-        findings.add_env(&path, &faults);
     }
-    Ok(env)
+    env
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match files::read(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(Failure::Unreadable(path.to_path_buf(), error)),
     }
+}
+
+/// Returns whether there is no such file, be it for want of a directory that should hold it.
+fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Failure> {
@@ -232,9 +256,7 @@ fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| Failure::Unreadable(path.to_path_buf(), not_text(error)))
 }
 
+/// Returns the directory of a file, which is empty for the working directory: so are paths in it shown as short.
 fn directory_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
-        Some(_) | None => PathBuf::from("."),
-    }
+    file.parent().map(Path::to_path_buf).unwrap_or_default()
 }

@@ -10,14 +10,18 @@ mod error;
 mod load;
 mod run;
 mod start;
+mod usage;
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 
+use clap::builder::{Resettable, StyledStr};
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::error::Failure;
+use crate::cli::start::colour_of_environment;
+use crate::output::Colour;
 use crate::sys::stdio::{write_stderr, write_stdout};
 
 /// Runs procman with the arguments of this process and returns its exit code.
@@ -26,7 +30,7 @@ use crate::sys::stdio::{write_stderr, write_stdout};
 /// 126 and 127: a command that cannot be run or is not found. Else the code of the instance that ended
 /// first, or 128 + n when signal n killed it or, asked for twice, ended procman.
 pub fn main() -> i32 {
-    let arguments = join_colour(std::env::args_os());
+    let arguments = in_one_form(std::env::args_os());
     let arguments = match command().try_get_matches_from(arguments) {
         Ok(matches) => Arguments::from_arg_matches(&matches),
         Err(error) => Err(error),
@@ -37,7 +41,7 @@ pub fn main() -> i32 {
             Some(Command::Run(run)) => run::run(common, &run),
             Some(Command::Check) => check::run(common),
             Some(Command::Completions { shell }) => completions::run(shell),
-            None => print(&command().render_help().to_string()),
+            None => print_help(&command().render_help()),
         },
         Err(error) => report_usage(&error),
     };
@@ -54,7 +58,19 @@ pub fn main() -> i32 {
 
 /// Returns the description of the command line, from which help, man page and completions are made.
 pub fn command() -> clap::Command {
-    Arguments::command()
+    let mut command = without_empty_variables(Arguments::command());
+    // Only now is there a `help`, whose own description is longer than a line.
+    command.build();
+    command.mut_subcommand("help", |help| help.about("Print help, or that of a command"))
+}
+
+/// Lets a variable that is set to nothing be none, as with `PORT` and `NO_COLOR`.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |variable: &OsStr| std::env::var_os(variable).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|argument| {
+        if argument.get_env().is_some_and(is_empty) { argument.env(Resettable::Reset) } else { argument }
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 /// Writes text to standard output. A reader that has gone does not want it.
@@ -72,33 +88,38 @@ fn print(text: &str) -> Result<i32, Failure> {
 
 /// Shows what clap has to say: help and version on standard output, wrong usage as an error.
 fn report_usage(error: &clap::Error) -> Result<i32, Failure> {
-    if error.use_stderr() {
-        let text = error.render().to_string();
-        return Err(Failure::Usage(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()));
-    }
-    print(&error.render().to_string())
+    if error.use_stderr() { Err(Failure::Usage(usage::explain(error))) } else { print_help(&error.render()) }
 }
 
-/// Joins `--color WHEN` to `--color=WHEN`.
+/// Prints help, with bold headings where colour is wanted.
+fn print_help(help: &StyledStr) -> Result<i32, Failure> {
+    match colour_of_environment() {
+        Colour::On => print(&help.ansi().to_string()),
+        Colour::Off => print(&help.to_string()),
+    }
+}
+
+/// Writes the options that foreman has too, and that clap knows in one form only, in that form: `--color WHEN` as
+/// `--color=WHEN`, and `--no-color` and `--no-timestamp` as values of `--color` and `--timestamp`.
 ///
 /// foreman's `--color` has no value, so clap is told that one needs a `=`; otherwise the `web` of
-/// `--color web` would be taken for a value.
-fn join_colour(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut joined: Vec<OsString> = Vec::new();
+/// `--color web` would be taken for a value. Of `--color` and `--no-color` the last one holds, and either wins over
+/// the environment, which clap would take for a contradiction.
+fn in_one_form(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut written: Vec<OsString> = Vec::new();
     let mut is_option = true;
     for argument in arguments {
-        let is_value = ["auto", "always", "never"].iter().any(|value| argument == *value);
-        match joined.last_mut() {
-            Some(last) if is_option && is_value && last == OsStr::new("--color") => {
+        // What follows is the command of `run`, or names.
+        is_option &= argument != "--" && argument != "run";
+        match (argument.to_str(), written.last_mut()) {
+            (Some("--no-color"), _) if is_option => written.push("--color=never".into()),
+            (Some("--no-timestamp"), _) if is_option => written.push("--timestamp=false".into()),
+            (Some("auto" | "always" | "never"), Some(last)) if is_option && last == OsStr::new("--color") => {
                 last.push("=");
                 last.push(argument);
             }
-            _ => {
-                // What follows is the command of `run`, or names.
-                is_option &= argument != "--" && argument != "run";
-                joined.push(argument);
-            }
+            _ => written.push(argument),
         }
     }
-    joined
+    written
 }

@@ -54,7 +54,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
 }
 
 /// Returns how output looks, from the options and from where it goes.
-fn style(options: &Options, width: usize) -> Result<Style, Failure> {
+pub fn style(options: &Options, width: usize) -> Result<Style, Failure> {
     let format = match options.log_format.unwrap_or_default() {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
@@ -75,7 +75,7 @@ fn style(options: &Options, width: usize) -> Result<Style, Failure> {
 }
 
 /// Decides as <https://no-color.org> and <https://bixense.com/clicolors> have it.
-fn colour_of_environment() -> Colour {
+pub fn colour_of_environment() -> Colour {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let forced = env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
     let dumb = env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"));
