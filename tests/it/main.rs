@@ -5,6 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod bad_input;
+mod cli;
+mod defaults;
+mod examples;
+mod layering;
+mod man;
+mod run;
 mod smoke;
 #[allow(dead_code, reason = "until every theme is there")]
 mod support;

@@ -3,8 +3,10 @@
 //! Every process that a test starts carries a mark in its environment, by which it is found again: at the end
 //! of a test nothing that carries it may be left.
 
+pub mod http;
+
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -73,6 +75,12 @@ impl App {
     /// Starts `procman start` with these arguments.
     pub fn start(&self, arguments: &[&str]) -> Running {
         self.run(self.procman(&[&["start"], arguments].concat()))
+    }
+
+    /// Runs procman with these arguments to its end.
+    #[track_caller]
+    pub fn done(&self, arguments: &[&str]) -> End {
+        self.run(self.procman(arguments)).finish()
     }
 
     /// Starts a command and collects what it writes.
@@ -161,6 +169,12 @@ impl Running {
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
         self.stdout.wait_for(text);
+    }
+
+    /// Waits until its standard output contains `text` that many times.
+    #[track_caller]
+    pub fn wait_for_times(&self, text: &str, times: usize) {
+        wait_until(text, || self.output().matches(text).count() >= times);
     }
 
     /// Waits until its standard error contains `text`.
@@ -299,4 +313,26 @@ fn stat(pid: i32) -> Option<Vec<String>> {
 pub fn processes() -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").unwrap();
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Says why a test proves nothing here, past the harness that keeps what a test prints to itself.
+pub fn skipped(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
+
+/// Returns the top of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Compares `text` with a file of the repository; with `PROCMAN_BLESS=1` in the environment, writes it there.
+#[track_caller]
+pub fn bless_or_compare(path: &Path, text: &str) {
+    if std::env::var_os("PROCMAN_BLESS").is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let held = std::fs::read_to_string(path).unwrap_or_default();
+    let hint = format!("{} differs: run PROCMAN_BLESS=1 cargo test and read the diff", path.display());
+    assert!(held == text, "{hint}\n--- it says\n{held}\n--- it should say\n{text}");
 }
