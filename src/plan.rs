@@ -4,6 +4,8 @@
 //! be wrong with a formation is said when the plan is made, before anything is spawned. The environment holds secrets:
 //! no `Debug` output and no error shows a value of it.
 
+mod shell;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -80,7 +82,11 @@ impl Plan {
     pub fn instance(&self, instance: &InstanceId) -> Option<Invocation> {
         let entry = self.entry(instance.process.as_str())?;
         let port = u16::try_from(self.port(instance)?).ok()?;
-        Some(self.invocation(Program::Shell(entry.command.clone()), port, instance.to_string()))
+        Some(self.invocation(
+            Program::Shell(shell::with_exec(&entry.command).into_owned()),
+            port,
+            instance.to_string(),
+        ))
     }
 
     /// Returns what `procman run` runs. One argument that is the name of a type means its entry, as its first instance;
@@ -145,7 +151,7 @@ pub struct Invocation {
 /// What a process executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// `/bin/sh -c` with this command.
+    /// `/bin/sh -c` with this command; one that is a single program begins with `exec`.
     Shell(String),
     /// A program, looked for in `PATH`, with its arguments as they are.
     Direct {
@@ -400,7 +406,7 @@ mod tests {
     fn an_instance_is_its_command_in_the_root() {
         let plan = Plan::new(inputs(PROCFILE)).unwrap();
         let invocation = plan.instance(&id("web", 1)).unwrap();
-        assert_eq!(invocation.program, Program::Shell("./web -p $PORT".to_owned()));
+        assert_eq!(invocation.program, Program::Shell("exec ./web -p $PORT".to_owned()));
         assert_eq!(&*invocation.directory, Path::new("/app"));
     }
 
@@ -573,7 +579,7 @@ mod tests {
 
     #[test]
     fn run_with_the_name_of_a_type_runs_its_entry() {
-        check_run(5000, &["worker"], r#"Shell("./work") 5100 worker.1"#);
+        check_run(5000, &["worker"], r#"Shell("exec ./work") 5100 worker.1"#);
         check_run(65_500, &["worker"], "there is no port for `worker.1`: 65535 is the last");
     }
 

@@ -95,7 +95,7 @@ fn report_usage(error: &clap::Error) -> Result<i32, Failure> {
 fn print_help(help: &StyledStr) -> Result<i32, Failure> {
     match colour_of_environment() {
         Colour::On => print(&help.ansi().to_string()),
-        Colour::Off => print(&help.to_string()),
+        Colour::Reset | Colour::Off => print(&help.to_string()),
     }
 }
 

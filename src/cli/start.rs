@@ -44,7 +44,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         guard::stand_in(deadline);
     }
     if dropped > 0 {
-        write_stderr(&format!("procman: {dropped} bytes of output were dropped: nobody took them in time"));
+        write_stderr(&format!("procman: {dropped} bytes of output could not be written"));
     }
     match failure {
         // It is why the formation ended, unless another end or a request came first.
@@ -68,7 +68,7 @@ pub fn style(options: &Options, width: usize) -> Result<Style, Failure> {
     let zone = zone::local(env::var("TZ").ok().as_deref());
     let colour = match options.color.unwrap_or_default() {
         ColorChoice::Always => Colour::On,
-        ColorChoice::Never => Colour::Off,
+        ColorChoice::Never => no_colour(),
         ColorChoice::Auto => colour_of_environment(),
     };
     Ok(Style { format, colour, stamp, zone, width })
@@ -80,10 +80,15 @@ pub fn colour_of_environment() -> Colour {
     let forced = env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
     let dumb = env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"));
     if is_set("NO_COLOR") {
-        Colour::Off
+        no_colour()
     } else if forced || (stdout_is_terminal() && !dumb) {
         Colour::On
     } else {
-        Colour::Off
+        no_colour()
     }
+}
+
+/// Returns no colour of procman's own; on a terminal those of an instance must not bleed into the next line.
+fn no_colour() -> Colour {
+    if stdout_is_terminal() { Colour::Reset } else { Colour::Off }
 }

@@ -201,7 +201,7 @@ impl Page {
     }
 
     fn write_text_lines(&mut self, author: &Author, lines: &[u8]) {
-        let colours = self.style.colour == Colour::On && memchr(ESCAPE, lines).is_some();
+        let colours = self.style.colour != Colour::Off && memchr(ESCAPE, lines).is_some();
         self.prefix.clear();
         author.write_prefix(&mut self.prefix, &self.style, &self.stamp, '|');
         for line in split_lines(lines) {
@@ -268,7 +268,7 @@ impl Page {
     }
 
     fn reset_colour(&mut self) {
-        if self.style.colour == Colour::On {
+        if self.style.colour != Colour::Off {
             self.batch.extend_from_slice(RESET);
         }
     }

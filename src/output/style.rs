@@ -38,7 +38,9 @@ pub enum Format {
 pub enum Colour {
     /// They are, and a line that leaves a colour on is followed by a reset.
     On,
-    /// No byte is added for colours.
+    /// They are not, but a line that leaves a colour on is followed by a reset: for a terminal.
+    Reset,
+    /// No byte is added for colours: for a file.
     Off,
 }
 
@@ -135,7 +137,7 @@ impl Style {
             return;
         }
         let paint = match (self.colour, position) {
-            (Colour::Off, _) => AnsiStyle::new(),
+            (Colour::Reset | Colour::Off, _) => AnsiStyle::new(),
             (Colour::On, Some(position)) => COLOURS[position % COLOURS.len()].normal(),
             (Colour::On, None) => AnsiStyle::new().bold(),
         };

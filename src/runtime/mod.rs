@@ -120,6 +120,8 @@ struct Runtime<'a> {
 struct Live {
     group: Pid,
     stream: StreamKey,
+    /// How the leader has ended, when it has.
+    exit: Option<Exit>,
 }
 
 /// A leader that has ended.
@@ -228,13 +230,13 @@ impl<'a> Runtime<'a> {
         self.instances.values().map(|live| live.group).collect()
     }
 
-    /// Sees to leaders that have ended: their last words, and what is left of their groups.
+    /// Sees to leaders that have ended, and to what is left of their groups.
     fn ended(&mut self, ends: Vec<End>) -> Vec<Event> {
         let mut exits = Vec::new();
         let mut children = Vec::new();
         for End { id, child, exit } in ends {
-            if let Some(live) = self.instances.get(&id) {
-                self.pump.ended(live.stream, exit.to_string());
+            if let Some(live) = self.instances.get_mut(&id) {
+                live.exit = Some(exit);
             }
             exits.push((id.clone(), exit));
             children.push((id, child));
@@ -261,10 +263,10 @@ impl<'a> Runtime<'a> {
         emptied.into_iter().map(|id| Event::GroupEmptied { id }).collect()
     }
 
-    /// Drops what is kept for an instance of which nothing is alive.
+    /// Drops what is kept for an instance of which nothing is alive, after its last words.
     fn forget(&mut self, id: &InstanceId) {
         if let Some(live) = self.instances.remove(id) {
-            self.pump.close(live.stream);
+            self.pump.close(live.stream, live.exit.map(|exit| exit.to_string()).unwrap_or_default());
             self.tell_guard(FromSupervisor::GroupEnded(live.group));
         }
     }
@@ -309,7 +311,7 @@ impl<'a> Runtime<'a> {
                 let source = Source { name: id.to_string(), pid: pid.0, position };
                 self.pump.open(stream, source, pipe, format!("started with pid {pid}"));
                 self.tell_guard(FromSupervisor::GroupStarted(pid));
-                self.instances.insert(id.clone(), Live { group: pid, stream });
+                self.instances.insert(id.clone(), Live { group: pid, stream, exit: None });
                 self.facts.push_back(Event::Spawned { id: id.clone(), pid });
                 let ends = self.end_sender.clone();
                 tokio::spawn(async move {

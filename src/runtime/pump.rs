@@ -75,10 +75,8 @@ struct Tally {
 enum Command {
     /// Show a line about a new instance, then what comes out of its pipe.
     Open { key: StreamKey, source: Source, pipe: Arc<PipeReader>, first: String },
-    /// The leader has ended: write what it wrote, then a line about its end.
-    Ended { key: StreamKey, last: String },
-    /// Nothing of the instance is alive: write what is left, and forget it.
-    Close { key: StreamKey },
+    /// Nothing of the instance is alive: write what is left, then a line about its end, and forget it.
+    Close { key: StreamKey, last: String },
     /// Show a line of procman's own.
     Say(String),
     /// Report when everything above has been written.
@@ -107,6 +105,7 @@ impl Pump {
             ready: VecDeque::new(),
             buffer: vec![0; READ],
             sink: Sink::Open,
+            failure: Failure::Unheard,
             hot_pipes: 0,
             large_batches: 0,
         };
@@ -122,14 +121,9 @@ impl Pump {
         self.send(Command::Open { key, source, pipe, first });
     }
 
-    /// Writes what a leader that has just ended has written, then the line `last`.
-    pub fn ended(&self, key: StreamKey, last: String) {
-        self.send(Command::Ended { key, last });
-    }
-
-    /// Forgets an instance of which nothing is alive, after what it has written.
-    pub fn close(&self, key: StreamKey) {
-        self.send(Command::Close { key });
+    /// Forgets an instance of which nothing is alive, after what it has written and the line `last`.
+    pub fn close(&self, key: StreamKey, last: String) {
+        self.send(Command::Close { key, last });
     }
 
     /// Shows a line of procman's own.
@@ -169,6 +163,7 @@ struct Worker {
     ready: VecDeque<StreamKey>,
     buffer: Vec<u8>,
     sink: Sink,
+    failure: Failure,
     hot_pipes: usize,
     large_batches: u32,
 }
@@ -194,6 +189,13 @@ enum Sink {
     Closed,
     /// It failed: whatever comes before this time is dropped.
     Failing(Instant),
+}
+
+/// Whether a failure of standard output is news: each new attempt may fail again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    Unheard,
+    Reported,
 }
 
 /// Whether the pump goes on.
@@ -272,7 +274,7 @@ impl Worker {
     fn obey(&mut self) -> Progress {
         while let Some(command) = self.commands.pop_front() {
             let key = match &command {
-                Command::Open { key, .. } | Command::Ended { key, .. } | Command::Close { key } => Some(*key),
+                Command::Open { key, .. } | Command::Close { key, .. } => Some(*key),
                 Command::Say(_) | Command::Drain => None,
             };
             if let Access::Later(until) = self.merge.access(key) {
@@ -281,11 +283,7 @@ impl Worker {
             }
             match command {
                 Command::Open { key, source, pipe, first } => self.open(key, source, pipe, &first),
-                Command::Ended { key, last } => {
-                    self.read_what_waits(key);
-                    self.merge.say(key, &last);
-                }
-                Command::Close { key } => self.close(key),
+                Command::Close { key, last } => self.close(key, &last),
                 Command::Say(line) => self.merge.say_system(&line),
                 Command::Drain => return Progress::Done,
             }
@@ -306,8 +304,9 @@ impl Worker {
         self.streams.insert(key, Stream { pipe, full_reads: 0, queued: Queued::No });
     }
 
-    fn close(&mut self, key: StreamKey) {
+    fn close(&mut self, key: StreamKey, last: &str) {
         self.read_what_waits(key);
+        self.merge.say(key, last);
         self.merge.close(key);
         if let Some(stream) = self.streams.remove(&key) {
             // Fails only where registering has failed.
@@ -354,7 +353,8 @@ impl Worker {
         progress
     }
 
-    /// Reads exactly what is in a pipe now: what a process wrote that has ended is not beyond that.
+    /// Reads exactly what is in a pipe now: what processes wrote that have ended is not beyond that, and what
+    /// one that has escaped still writes has no end.
     fn read_what_waits(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.get(&key) else { return };
         let mut left = waiting_bytes(&*stream.pipe);
@@ -418,14 +418,20 @@ impl Worker {
         while self.sink == Sink::Open && !rest.is_empty() {
             self.tally.unwritten.store(rest.len(), Ordering::Relaxed);
             match write_stdout(rest) {
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Ok(written) => {
+                    rest = rest.get(written..).unwrap_or_default();
+                    self.failure = Failure::Unheard;
+                }
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                     self.sink = Sink::Closed;
                     let _ = self.notes.send(Note::Closed);
                 }
                 Err(error) => {
                     self.sink = Sink::Failing(Instant::now() + RETRY);
-                    let _ = self.notes.send(Note::Failed(error));
+                    if self.failure == Failure::Unheard {
+                        self.failure = Failure::Reported;
+                        let _ = self.notes.send(Note::Failed(error));
+                    }
                 }
             }
         }

@@ -128,7 +128,12 @@ pub enum Notice {
         grace: Duration,
     },
     /// The instance's leader ended, but other processes of its group did not.
-    Leftovers(InstanceId),
+    Leftovers {
+        /// Which instance.
+        id: InstanceId,
+        /// How its leader ended.
+        exit: Exit,
+    },
     /// Even SIGKILL did not end the process.
     Unkillable {
         /// Which instance.
@@ -160,7 +165,9 @@ impl fmt::Display for Notice {
                 write!(f, "still running after {} s, sending SIGKILL:", grace.as_secs_f64())?;
                 ids.iter().try_for_each(|id| write!(f, " {id}"))
             }
-            Notice::Leftovers(id) => write!(f, "{id} left processes running in its group, stopping them"),
+            Notice::Leftovers { id, exit } => {
+                write!(f, "{id} {exit}, but left processes running in its group, stopping them")
+            }
             Notice::Unkillable { id, pid } => {
                 write!(f, "{id} (process group {pid}) cannot be killed, giving up on it")
             }

@@ -193,7 +193,7 @@ impl Supervisor {
                 *instance = Instance::Stopping { pid, leader: Leader::Ended(exit), force };
             }
             (Group::Inhabited, None) => {
-                actions.push(Action::Say(Notice::Leftovers(id.clone())));
+                actions.push(Action::Say(Notice::Leftovers { id: id.clone(), exit }));
                 self.terminate(&id, now.saturating_add(self.settings.grace), actions);
                 if let Some(Instance::Stopping { leader, .. }) = self.instances.get_mut(&id) {
                     *leader = Leader::Ended(exit);

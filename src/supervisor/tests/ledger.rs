@@ -299,7 +299,7 @@ impl Ledger {
                     stop.status = 1;
                 }
             }
-            Notice::Stopping(_) | Notice::Overdue { .. } | Notice::Leftovers(_) => {
+            Notice::Stopping(_) | Notice::Overdue { .. } | Notice::Leftovers { .. } => {
                 self.stopping()?;
             }
         }

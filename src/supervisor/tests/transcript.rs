@@ -259,7 +259,7 @@ fn show_notice(notice: &Notice) -> String {
         Notice::Stopping(StopCause::GuardLost) => "stopping for guard".into(),
         Notice::Forced(signal) => format!("forced by {signal}"),
         Notice::Overdue { ids, .. } => format!("overdue {}", show_ids(ids)),
-        Notice::Leftovers(id) => format!("leftovers {id}"),
+        Notice::Leftovers { id, .. } => format!("leftovers {id}"),
         Notice::Unkillable { id, pid } => format!("unkillable {id} {pid}"),
     }
 }

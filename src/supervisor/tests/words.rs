@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::process::{Pid, Signal};
+use crate::process::{Exit, Pid, Signal};
 use crate::supervisor::tests::transcript::id;
 use crate::supervisor::{Notice, StopCause};
 
@@ -32,7 +32,10 @@ fn every_notice_has_its_words() {
             Notice::Overdue { ids: vec![id("web.1")], grace: Duration::from_secs(5) },
             "still running after 5 s, sending SIGKILL: web.1",
         ),
-        (Notice::Leftovers(id("web.1")), "web.1 left processes running in its group, stopping them"),
+        (
+            Notice::Leftovers { id: id("web.1"), exit: Exit::Code(4) },
+            "web.1 exited with code 4, but left processes running in its group, stopping them",
+        ),
         (
             Notice::Unkillable { id: id("web.1"), pid: Pid(11) },
             "web.1 (process group 11) cannot be killed, giving up on it",
