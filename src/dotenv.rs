@@ -13,6 +13,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::dotenv::value::{Value, evaluate};
+use crate::fault::{self, Severity};
 
 /// The variables set by the files read so far. Its `Debug` shows names only, for values are secrets.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -37,15 +38,7 @@ impl fmt::Debug for Env {
 }
 
 /// Something wrong at one place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Counted from 1.
-    pub line: usize,
-    /// Counted from 1 in characters. One more than the line has when something is missing at its end.
-    pub column: usize,
-    /// What is wrong.
-    pub kind: FaultKind,
-}
+pub type Fault = fault::Fault<FaultKind>;
 
 /// What is wrong, in words for people. Names appear in them, values and unreadable text never.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -80,15 +73,6 @@ impl FaultKind {
             | FaultKind::NotUtf8 => Severity::Error,
         }
     }
-}
-
-/// How bad a fault is. `check` fails with either.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Said once; the line sets nothing, and the rest of the file still holds.
-    Warning,
-    /// Nothing is started.
-    Error,
 }
 
 /// Adds what one file sets to `env` and returns the faults of that file, in its order. An error is the last.

@@ -11,7 +11,7 @@
 //! decide   supervisor/   output/                    pure
 //! mean     plan · formation · config · dotenv · procfile   pure: what the user wrote, and what it means
 //! do       sys/                                     one narrow door each; no policy
-//! values   process                                  Signal, Exit, Pid
+//! values   process · fault                          Signal, Exit, Pid; Severity, Fault
 //! ```
 //!
 //! Names point downward only; `tests/it/layering.rs` holds the table of who may name whom.
@@ -23,6 +23,8 @@
 //! [`runtime`].
 
 pub mod process;
+
+pub mod fault;
 
 pub mod procfile;
 

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::fault::{self, Severity};
+
 /// The name of a process type, such as `web`: 1 to 63 of `A-Z a-z 0-9 _ -`.
 ///
 /// The bound is that of a DNS label, which host names, Compose services and Kubernetes objects made of it have to keep.
@@ -93,15 +95,7 @@ pub struct Parsed {
 }
 
 /// Something wrong at one place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Counted from 1.
-    pub line: usize,
-    /// Counted from 1 in characters. One more than the line has when something is missing at its end.
-    pub column: usize,
-    /// What is wrong.
-    pub kind: FaultKind,
-}
+pub type Fault = fault::Fault<FaultKind>;
 
 /// What is wrong, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -140,15 +134,6 @@ impl FaultKind {
             | FaultKind::NoEntry => Severity::Error,
         }
     }
-}
-
-/// How bad a fault is. `check` fails with either.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Said once; the rest of the file still holds.
-    Warning,
-    /// Nothing is started.
-    Error,
 }
 
 /// Returns the entries and faults of a Procfile.

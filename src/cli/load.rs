@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::error::{Failure, plain, shown};
 use crate::config::{self, Options};
 use crate::dotenv::{self, Env};
+use crate::fault::Severity;
 use crate::formation::{Formation, Request};
 use crate::plan::{Inputs, Plan};
 use crate::procfile::{self, Entry, ProcessType};
@@ -33,7 +34,7 @@ pub struct Findings(Vec<Finding>);
 struct Finding {
     path: PathBuf,
     place: Place,
-    weight: Weight,
+    severity: Severity,
     text: String,
 }
 
@@ -44,13 +45,6 @@ enum Place {
     Line(usize),
     /// Line and column.
     Column(usize, usize),
-}
-
-/// Whether procman goes on in spite of a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Weight {
-    Warning,
-    Error,
 }
 
 impl App {
@@ -73,7 +67,8 @@ impl App {
             return Err(Failure::NoRoot(directory));
         }
         let parsed = procfile::parse(&text);
-        findings.add_procfile(&procfile, &parsed.faults);
+        let faults = parsed.faults.iter();
+        findings.add(&procfile, faults.map(|f| (f.line, f.column, f.kind.severity(), f.kind.to_string())));
         let env = read_env(&options, &directory, &mut findings);
         Ok(App { options, entries: parsed.entries, findings, env, root })
     }
@@ -92,7 +87,7 @@ impl App {
 
     /// Returns the findings that are no reason to stop; fails with all of them if one is.
     pub fn warnings(&self) -> Result<&Findings, Failure> {
-        if self.findings.0.iter().any(|finding| finding.weight == Weight::Error) {
+        if self.findings.0.iter().any(|finding| finding.severity == Severity::Error) {
             return Err(Failure::Faulty(self.findings.clone()));
         }
         Ok(&self.findings)
@@ -119,27 +114,12 @@ impl Findings {
         self.0.is_empty()
     }
 
-    fn add_procfile(&mut self, path: &Path, faults: &[procfile::Fault]) {
-        self.0.extend(faults.iter().map(|fault| Finding {
+    fn add(&mut self, path: &Path, faults: impl IntoIterator<Item = (usize, usize, Severity, String)>) {
+        self.0.extend(faults.into_iter().map(|(line, column, severity, text)| Finding {
             path: path.to_path_buf(),
-            place: Place::Column(fault.line, fault.column),
-            weight: match fault.kind.severity() {
-                procfile::Severity::Warning => Weight::Warning,
-                procfile::Severity::Error => Weight::Error,
-            },
-            text: fault.kind.to_string(),
-        }));
-    }
-
-    fn add_env(&mut self, path: &Path, faults: &[dotenv::Fault]) {
-        self.0.extend(faults.iter().map(|fault| Finding {
-            path: path.to_path_buf(),
-            place: Place::Column(fault.line, fault.column),
-            weight: match fault.kind.severity() {
-                dotenv::Severity::Warning => Weight::Warning,
-                dotenv::Severity::Error => Weight::Error,
-            },
-            text: fault.kind.to_string(),
+            place: Place::Column(line, column),
+            severity,
+            text,
         }));
     }
 }
@@ -147,7 +127,7 @@ impl Findings {
 impl fmt::Display for Findings {
     /// One line a finding: `procman: Procfile:3:5: no command after …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Finding { path, place, weight, text }) in self.0.iter().enumerate() {
+        for (index, Finding { path, place, severity, text }) in self.0.iter().enumerate() {
             let gap = if index == 0 { "" } else { "\n" };
             let path = shown(path);
             match place {
@@ -158,9 +138,9 @@ impl fmt::Display for Findings {
                 Place::Line(line) => write!(f, "{gap}procman: {path}:{line}")?,
                 Place::Column(line, column) => write!(f, "{gap}procman: {path}:{line}:{column}")?,
             }
-            match weight {
-                Weight::Warning => write!(f, ": warning: {text}")?,
-                Weight::Error => write!(f, ": {text}")?,
+            match severity {
+                Severity::Warning => write!(f, ": warning: {text}")?,
+                Severity::Error => write!(f, ": {text}")?,
             }
         }
         Ok(())
@@ -185,7 +165,7 @@ fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Fai
             Err(error) => findings.0.push(Finding {
                 path,
                 place: Place::Column(error.line, error.column),
-                weight: Weight::Error,
+                severity: Severity::Error,
                 text: error.message,
             }),
         }
@@ -196,7 +176,7 @@ fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Fai
         findings.0.extend(faults.into_iter().map(|fault| Finding {
             path: path.clone(),
             place: Place::Line(fault.line),
-            weight: Weight::Warning,
+            severity: Severity::Warning,
             text: fault.kind.to_string(),
         }));
         options = options.or(rooted(found, &place));
@@ -224,13 +204,16 @@ fn read_env(options: &Options, directory: &Path, findings: &mut Findings) -> Env
         match files::read(path) {
             Ok(text) => {
                 let faults = dotenv::read(&mut env, &text, &outer);
-                findings.add_env(path, &faults);
+                findings.add(
+                    path,
+                    faults.iter().map(|f| (f.line, f.column, f.kind.severity(), f.kind.to_string())),
+                );
             }
             Err(error) if is_missing(&error) && !asked => {}
             Err(error) => findings.0.push(Finding {
                 path: path.clone(),
                 place: Place::File,
-                weight: Weight::Error,
+                severity: Severity::Error,
                 text: plain(&error),
             }),
         }

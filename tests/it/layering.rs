@@ -13,8 +13,10 @@ type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
 /// From the bottom to the top: a module names only what stands above its own line.
 const TABLE: &[Row] = &[
     ("process", &[], &[]),
-    ("procfile", &[], &[]),
-    ("dotenv", &[], &["dotenvy"]),
+    // The words that the readers of a user's files share.
+    ("fault", &[], &[]),
+    ("procfile", &["fault"], &[]),
+    ("dotenv", &["fault"], &["dotenvy"]),
     ("config", &[], &["serde", "toml"]),
     // `ProcessType` is what a count belongs to; `shown` makes a user's text fit for a message.
     ("formation", &["procfile"], &[]),
@@ -31,6 +33,7 @@ const TABLE: &[Row] = &[
         // Everything: here the user's files meet the plan, and every error gets its words.
         &[
             "process",
+            "fault",
             "procfile",
             "dotenv",
             "config",
