@@ -321,7 +321,7 @@ impl<'a> Runtime<'a> {
                 });
             }
             Err(error) => {
-                self.pump.say(format!("{id} could not be started: {error}"));
+                self.pump.say(format!("{id} could not be started"));
                 self.facts.push_back(Event::SpawnFailed { id: id.clone(), exit: error.exit() });
                 self.failure.get_or_insert((id, error));
             }

@@ -6,12 +6,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod bad_input;
+mod children;
 mod cli;
 mod defaults;
 mod examples;
+mod guard;
+mod init;
 mod layering;
+mod life;
 mod man;
+mod output;
 mod run;
-mod smoke;
-#[allow(dead_code, reason = "until every theme is there")]
+mod signals;
 mod support;
+mod terminal;
+mod torrent;

@@ -1,26 +1,41 @@
 //! An app in a directory of its own, procman run in it, and what came out.
 //!
 //! Every process that a test starts carries a mark in its environment, by which it is found again: at the end
-//! of a test nothing that carries it may be left.
+//! of a test nothing that carries it may be left. One that wipes its environment carries a tag as an argument.
 
 pub mod http;
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use tempfile::TempDir;
 
 /// How long anything may take. It is never reached where things work, however slow the machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// The end of a script that waits to be asked to end: `ready` means that its traps stand, and that nothing
+/// of it is between fork and exec, where a shell loses signals.
+pub const IDLE: &str = "sh -c 'echo ready; exec sleep 1000' & wait";
+
+/// As [`IDLE`], for scripts that go on after a signal.
+pub const IDLE_ON: &str =
+    "sh -c 'trap \"\" USR1 USR2 QUIT WINCH; echo ready; exec sleep 1000' & while :; do wait; done";
 
 /// The program under test.
 pub fn procman() -> &'static Path {
@@ -56,6 +71,30 @@ impl App {
         path
     }
 
+    /// Makes a named pipe that instances wait at: `read go < NAME`.
+    pub fn gate(&self, name: &str) -> Gate {
+        let path = self.root().join(name);
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        // Open for both, so that neither side waits for the other to open it.
+        Gate { pipe: File::options().read(true).write(true).open(path).unwrap() }
+    }
+
+    /// Returns a number that no other app has: `sleep TAG` is found by it whatever has become of its
+    /// environment, its session and its parents.
+    pub fn tag(&self) -> String {
+        format!("9{}", self.mark.replace('-', "0000"))
+    }
+
+    /// Returns the living processes whose arguments are `sleep` and the tag.
+    pub fn sleepers(&self) -> Vec<Pid> {
+        let tag = self.tag();
+        let sleeps = |pid: &i32| {
+            let arguments = arguments(*pid);
+            arguments.len() == 2 && arguments[0].ends_with("sleep") && arguments[1] == tag
+        };
+        processes().into_iter().filter(|pid| sleeps(pid) && is_alive(*pid)).map(Pid::from_raw).collect()
+    }
+
     /// Returns a command in the app's directory, with a small environment and no input.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
@@ -84,21 +123,80 @@ impl App {
     }
 
     /// Starts a command and collects what it writes.
-    pub fn run(&self, mut command: Command) -> Running {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = Collected::new(child.stdout.take().unwrap());
-        let stderr = Collected::new(child.stderr.take().unwrap());
-        Running { child, stdout, stderr }
+    pub fn run(&self, command: Command) -> Running {
+        let (mut running, stdout) = self.run_unread(command);
+        running.read(stdout);
+        running
     }
 
-    /// Returns the living processes that carry this app's mark.
+    /// Starts a command whose standard output nobody reads yet.
+    pub fn run_unread(&self, mut command: Command) -> (Running, ChildStdout) {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let stderr = Collected::new(child.stderr.take().unwrap());
+        (Running { child, stdout: Collected::new(io::empty()), stderr }, stdout)
+    }
+
+    /// Starts a command with its standard output somewhere else.
+    pub fn run_into(&self, mut command: Command, stdout: impl Into<Stdio>) -> Running {
+        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = Collected::new(child.stderr.take().unwrap());
+        Running { child, stdout: Collected::new(io::empty()), stderr }
+    }
+
+    /// Starts a command on a terminal of its own, and returns the keyboard too. All that it writes counts as
+    /// standard output.
+    pub fn run_on_terminal(&self, command: Command) -> (Running, Keyboard) {
+        let (mut running, keyboard) = self.run_on_unread_terminal(command);
+        running.read(keyboard.0.try_clone().unwrap());
+        (running, keyboard)
+    }
+
+    /// Starts a command as the leader of a session with a terminal that nobody reads, and that goes away with
+    /// the keyboard.
+    pub fn run_on_unread_terminal(&self, mut command: Command) -> (Running, Keyboard) {
+        // What other tests start meanwhile must not inherit this end.
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname_r(&master).unwrap();
+        let terminal =
+            File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name).unwrap();
+        command.stdin(terminal.try_clone().unwrap()).stdout(terminal.try_clone().unwrap()).stderr(terminal);
+        // SAFETY: both calls are system calls without memory of their own.
+        #[allow(unsafe_code, reason = "a controlling terminal can only be taken between fork and exec")]
+        unsafe {
+            command.pre_exec(|| {
+                nix::unistd::setsid()?;
+                match libc::ioctl(0, libc::TIOCSCTTY, 0) {
+                    -1 => Err(io::Error::last_os_error()),
+                    _ => Ok(()),
+                }
+            });
+        }
+        let child = command.spawn().unwrap();
+        let [stdout, stderr] = [Collected::new(io::empty()), Collected::new(io::empty())];
+        (Running { child, stdout, stderr }, Keyboard(File::from(OwnedFd::from(master))))
+    }
+
+    /// Returns the living processes that carry this app's mark or its tag.
     pub fn left(&self) -> Vec<Pid> {
         let mark = format!("TEST_MARK={}", self.mark);
+        let tag = self.tag();
         let is_marked = |pid: &i32| {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+                || arguments(*pid).contains(&tag)
         };
         processes().into_iter().filter(|pid| is_marked(pid) && is_alive(*pid)).map(Pid::from_raw).collect()
+    }
+
+    /// Fails if anything that carries this app's mark is left now.
+    #[track_caller]
+    pub fn assert_nothing_is_left(&self) {
+        let left = self.left();
+        let left: Vec<_> = left.iter().map(|pid| (pid, arguments(pid.as_raw()))).collect();
+        assert!(left.is_empty(), "still running: {left:?}");
     }
 
     /// Waits until nothing that carries this app's mark is left.
@@ -114,6 +212,28 @@ impl Drop for App {
         for pid in self.left() {
             let _ = kill(pid, Signal::SIGKILL);
         }
+    }
+}
+
+/// A named pipe that instances wait at.
+pub struct Gate {
+    pipe: File,
+}
+
+impl Gate {
+    /// Lets one of those who wait go on, or the next who comes.
+    pub fn open(&mut self) {
+        self.pipe.write_all(b"\n").unwrap();
+    }
+}
+
+/// The user's end of a terminal.
+pub struct Keyboard(File);
+
+impl Keyboard {
+    /// Presses keys.
+    pub fn press(&mut self, keys: &str) {
+        self.0.write_all(keys.as_bytes()).unwrap();
     }
 }
 
@@ -145,19 +265,30 @@ impl Running {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
-    /// Returns the supervisor below the guard: its first child.
+    /// Returns the supervisor below the guard.
     #[track_caller]
     pub fn supervisor(&self) -> Pid {
-        let guard = self.pid();
+        supervisor_of(self.pid())
+    }
+
+    /// Returns the process of an instance, from the line that says so in an output without times.
+    #[track_caller]
+    pub fn pid_of(&self, instance: &str) -> Pid {
         let mut found = None;
-        wait_until("there is a supervisor", || {
-            found = processes().into_iter().find(|pid| {
-                parent(*pid) == Some(guard.as_raw())
-                    && std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|c| c == "procman\n")
+        wait_until("the instance is started", || {
+            found = self.output().lines().find_map(|line| {
+                let (name, text) = line.split_once(" | ")?;
+                let pid = text.strip_prefix("started with pid ")?;
+                (name.trim_end() == instance).then(|| pid.parse().unwrap())
             });
             found.is_some()
         });
         Pid::from_raw(found.unwrap())
+    }
+
+    /// Begins to collect its standard output.
+    pub fn read(&mut self, stdout: impl Read + Send + 'static) {
+        self.stdout = Collected::new(stdout);
     }
 
     /// Sends it a signal.
@@ -175,12 +306,6 @@ impl Running {
     #[track_caller]
     pub fn wait_for_times(&self, text: &str, times: usize) {
         wait_until(text, || self.output().matches(text).count() >= times);
-    }
-
-    /// Waits until its standard error contains `text`.
-    #[track_caller]
-    pub fn wait_for_error(&self, text: &str) {
-        self.stderr.wait_for(text);
     }
 
     /// Returns its standard output so far.
@@ -208,6 +333,27 @@ impl Running {
             stderr: String::from_utf8_lossy(&errors).into_owned(),
             bytes,
         }
+    }
+}
+
+impl End {
+    /// Returns what one process wrote, in an output without times, its process id replaced by `N`.
+    pub fn lines_of(&self, name: &str) -> Vec<String> {
+        let lines = self.stdout.lines().filter_map(|line| {
+            let (whose, text) = line.split_once(" | ")?;
+            (whose.trim_end() == name).then(|| without_pid(text))
+        });
+        lines.collect()
+    }
+}
+
+/// Returns a line with `N` for the process id in `started with pid 123`.
+pub fn without_pid(line: &str) -> String {
+    match line.split_once("started with pid ") {
+        Some((before, pid)) => {
+            format!("{before}started with pid N{}", pid.trim_start_matches(char::is_numeric))
+        }
+        None => line.to_owned(),
     }
 }
 
@@ -253,8 +399,7 @@ impl Collected {
 
     #[track_caller]
     fn wait_for(&self, text: &str) {
-        let contains =
-            |stream: &Stream| stream.bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        let contains = |stream: &Stream| memchr::memmem::find(&stream.bytes, text.as_bytes()).is_some();
         let stream = self.shared.0.lock().unwrap();
         let waiting = |stream: &mut Stream| !contains(stream) && !stream.ended;
         let (stream, _) = self.shared.1.wait_timeout_while(stream, LIMIT, waiting).unwrap();
@@ -290,9 +435,73 @@ fn holds_within_limit(mut holds: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// Returns the procman that a shell or another program has started: the guard.
+#[track_caller]
+pub fn guard_of(program: Pid) -> Pid {
+    // Where it has a name of its own it gets that a moment after its start.
+    child_of(program, &["pm-guard", "procman"])
+}
+
+/// Returns the supervisor below a guard.
+#[track_caller]
+pub fn supervisor_of(guard: Pid) -> Pid {
+    child_of(guard, &["procman"])
+}
+
+#[track_caller]
+fn child_of(process: Pid, names: &[&str]) -> Pid {
+    let is_it = |pid: &i32| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        parent(*pid) == Some(process.as_raw()) && name.is_ok_and(|name| names.contains(&name.trim()))
+    };
+    let mut found = None;
+    wait_until("there is such a child", || {
+        found = processes().into_iter().find(is_it);
+        found.is_some()
+    });
+    Pid::from_raw(found.unwrap())
+}
+
 /// Returns the state of a process as ps(1) shows it, such as `S` or `Z`; `None` when there is none.
 pub fn state(pid: i32) -> Option<char> {
     stat(pid)?.first()?.chars().next()
+}
+
+/// Returns the arguments of a process, its name first.
+pub fn arguments(pid: i32) -> Vec<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// Waits until a pipe that nobody reads is full and its writer stuck.
+#[track_caller]
+pub fn wait_until_stuck(pipe: &impl AsRawFd) {
+    let (mut before, mut unchanged) = (0, 0);
+    // How full a full pipe is depends on how it was filled.
+    wait_until("the pipe is full", || {
+        let now = waiting_bytes(pipe);
+        unchanged = if now == before { unchanged + 1 } else { 0 };
+        before = now;
+        now > 16 * 1024 && unchanged > 20
+    });
+}
+
+/// Returns how many bytes wait to be read.
+fn waiting_bytes(pipe: &impl AsRawFd) -> usize {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the call writes one int.
+    #[allow(unsafe_code, reason = "nothing safe tells it")]
+    let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    assert_eq!(result, 0);
+    usize::try_from(count).unwrap()
+}
+
+/// Returns a field of `/proc/PID/status`.
+pub fn status_field(pid: Pid, name: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    field.unwrap().trim().to_owned()
 }
 
 /// Returns the parent of a process.
@@ -300,7 +509,8 @@ pub fn parent(pid: i32) -> Option<i32> {
     stat(pid)?.get(1)?.parse().ok()
 }
 
-fn is_alive(pid: i32) -> bool {
+/// Returns whether a process exists and is no zombie.
+pub fn is_alive(pid: i32) -> bool {
     state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
@@ -335,4 +545,13 @@ pub fn bless_or_compare(path: &Path, text: &str) {
     let held = std::fs::read_to_string(path).unwrap_or_default();
     let hint = format!("{} differs: run PROCMAN_BLESS=1 cargo test and read the diff", path.display());
     assert!(held == text, "{hint}\n--- it says\n{held}\n--- it should say\n{text}");
+}
+
+/// Returns the name of a Python, for what a shell cannot do; says why a test is left out where there is none.
+pub fn python() -> Option<&'static str> {
+    let found = Command::new("python3").args(["-c", ""]).status().is_ok_and(|status| status.success());
+    if !found {
+        skipped("there is no python3");
+    }
+    found.then_some("python3")
 }

@@ -1,0 +1,155 @@
+//! procman as a container's first process, in a PID namespace. Needs root, and unshare(1) of util-linux.
+
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{
+    App, IDLE, IDLE_ON, Running, guard_of, parent, processes, procman, skipped, state, wait_until,
+};
+
+const UNSHARE: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child"];
+
+/// Returns whether a PID namespace can be made here, and says so where it cannot.
+fn can_be_made() -> bool {
+    let tried = Command::new("unshare").args(UNSHARE).arg("true").output();
+    let made = tried.is_ok_and(|output| output.status.success());
+    if !made {
+        skipped("no PID namespace can be made: that takes root and unshare(1)");
+    }
+    made
+}
+
+/// Starts procman as PID 1. Returns nothing where that cannot be done.
+fn start(app: &App, arguments: &[&str]) -> Option<Running> {
+    if !can_be_made() {
+        return None;
+    }
+    let mut command = app.command("unshare");
+    command.args(UNSHARE).arg(procman()).args(arguments);
+    Some(app.run(command))
+}
+
+/// Returns PID 1 of the namespace, as it is called outside: the only child of `unshare`.
+#[track_caller]
+fn init(running: &Running) -> Pid {
+    guard_of(running.pid())
+}
+
+#[test]
+fn a_request_stops_a_formation_in_a_container() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let app = App::new(&format!(
+            "web: trap 'echo bye; exit 0' TERM; {IDLE}\n\
+             worker: (setsid sleep 1000 &); exec sleep 1000\n"
+        ));
+        let Some(running) = start(&app, &["start", "--no-timestamp"]) else { return };
+        running.wait_for("ready");
+        kill(init(&running), signal).unwrap();
+        let end = running.finish();
+        app.assert_nothing_left();
+        assert_eq!(end.status, Some(0), "{end:?}");
+        assert_eq!(end.lines_of("web.1")[2..], ["bye", "exited with code 0"]);
+        assert_eq!(end.stderr, "");
+    }
+}
+
+#[test]
+fn the_first_end_gives_the_container_its_status() {
+    let app = App::new(&format!("web: read go < go; exit 7\nworker: trap 'echo bye; exit 0' TERM; {IDLE}\n"));
+    let mut go = app.gate("go");
+    let Some(running) = start(&app, &["start", "--no-timestamp"]) else { return };
+    running.wait_for("ready");
+    go.open();
+    let end = running.finish();
+    assert_eq!(end.status, Some(7));
+    assert_eq!(end.lines_of("worker.1")[2..], ["bye", "exited with code 0"]);
+}
+
+#[test]
+fn ten_thousand_orphans_leave_no_zombie() {
+    let app = App::new(
+        "web: i=0; while [ $i -lt 10000 ]; do ( : & ); i=$((i + 1)); done; echo all are orphans; exec sleep 1000\n",
+    );
+    let Some(running) = start(&app, &["start", "--no-timestamp"]) else { return };
+    running.wait_for("all are orphans");
+    let init = init(&running);
+    let children =
+        || processes().into_iter().filter(|pid| parent(*pid) == Some(init.as_raw())).collect::<Vec<_>>();
+    wait_until("only the supervisor is left to PID 1", || children().len() == 1);
+    assert!(children().iter().all(|pid| state(*pid) != Some('Z')));
+    kill(init, Signal::SIGTERM).unwrap();
+    let end = running.finish();
+    assert_eq!(end.status, Some(0));
+    assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
+}
+
+#[test]
+fn an_orphan_that_fails_ends_no_container() {
+    let app = App::new("web: (setsid sh -c 'exit 9' &); echo ready; read go < go; exit 5\n");
+    let mut go = app.gate("go");
+    let Some(running) = start(&app, &["start", "--no-timestamp"]) else { return };
+    running.wait_for("ready");
+    let init = init(&running);
+    wait_until("the orphan is reaped", || {
+        processes().into_iter().filter(|pid| parent(*pid) == Some(init.as_raw())).count() == 1
+    });
+    go.open();
+    assert_eq!(running.finish().status, Some(5));
+}
+
+#[test]
+fn a_signal_from_an_instance_to_pid_1_is_heard() {
+    let app = App::new(
+        "web: trap 'echo got USR1; kill -TERM 1' USR1; sh -c 'trap \"\" USR1; kill -USR1 1; exec sleep 1000' & while :; do wait; done\n",
+    );
+    let Some(running) = start(&app, &["start", "--no-timestamp"]) else { return };
+    running.wait_for("got USR1");
+    let end = running.finish();
+    assert_eq!(end.status, Some(0));
+    assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
+}
+
+#[test]
+fn a_container_without_proc_keeps_the_promises() {
+    if !can_be_made() {
+        return;
+    }
+    // `/proc` is that of the machine, where no number means what it says inside.
+    let app = App::new("web: (trap '' TERM; exec sleep 1000) & echo ready; wait\n");
+    let mut command = app.command("unshare");
+    command.args(["--pid", "--fork", "--mount", "--kill-child", "sh", "-c"]);
+    command.arg("mount -t tmpfs none /proc && exec \"$0\" start --no-timestamp -t 1").arg(procman());
+    let running = app.run(command);
+    running.wait_for("ready");
+    kill(init(&running), Signal::SIGTERM).unwrap();
+    let end = running.finish();
+    app.assert_nothing_left();
+    assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn run_as_pid_1_passes_signals_and_statuses() {
+    let app = App::new("web: exit 6\n");
+    for (command, status) in [
+        (&["sh", "-c", "exit 7"][..], 7),
+        (&["sh", "-c", "kill -9 $$"], 137),
+        (&["nosuch"], 127),
+        (&["web"], 6),
+    ] {
+        let Some(running) = start(&app, &[&["run"], command].concat()) else { return };
+        assert_eq!(running.finish().status, Some(status), "{command:?}");
+    }
+    let script = format!("trap 'echo got TERM; exit 5' TERM; trap 'echo got USR1' USR1; {IDLE_ON}");
+    let Some(running) = start(&app, &["run", "sh", "-c", &script]) else { return };
+    running.wait_for("ready");
+    let init = init(&running);
+    kill(init, Signal::SIGUSR1).unwrap();
+    running.wait_for("got USR1");
+    kill(init, Signal::SIGTERM).unwrap();
+    let end = running.finish();
+    app.assert_nothing_left();
+    assert_eq!(end.stdout, "ready\ngot USR1\ngot TERM\n");
+    assert_eq!(end.status, Some(5));
+}

@@ -1,0 +1,212 @@
+//! How a formation begins and ends: the first end, the exit code, the grace period.
+
+use nix::sys::signal::{Signal, kill};
+
+use crate::support::{App, IDLE, procman, wait_until};
+
+/// Returns a command that says when it is asked to end, and ends.
+fn polite() -> String {
+    format!("trap 'echo asked to end; exit 0' TERM; {IDLE}")
+}
+
+#[test]
+fn a_formation_runs_and_ends() {
+    let app = App::new("web: echo hello from $PS on $PORT\n");
+    let end = app.start(&["--no-timestamp"]).finish();
+    assert_eq!(
+        end.lines_of("web.1"),
+        ["started with pid N", "hello from web.1 on 5000", "exited with code 0"]
+    );
+    assert_eq!(end.stderr, "");
+    assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn the_first_end_stops_the_others_and_gives_its_code() {
+    let (worker, clock) = (polite(), polite());
+    let app = App::new(&format!("web: read go < go; exit 3\nworker: {worker}\nclock: {clock}\n"));
+    let mut go = app.gate("go");
+    let running = app.start(&["--no-timestamp"]);
+    running.wait_for("worker.1 | ready");
+    running.wait_for("clock.1  | ready");
+    go.open();
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(3));
+    for name in ["worker.1", "clock.1"] {
+        assert_eq!(end.lines_of(name)[2..], ["asked to end", "exited with code 0"]);
+    }
+}
+
+#[test]
+fn an_exit_code_is_passed_on() {
+    for code in [0, 1, 2, 42, 126, 127, 128, 254, 255] {
+        let app = App::new(&format!("web: exit {code}\n"));
+        let end = app.start(&["--no-timestamp"]).finish();
+        assert_eq!(end.status, Some(code));
+        assert_eq!(end.lines_of("web.1")[1], format!("exited with code {code}"));
+    }
+}
+
+#[test]
+fn a_death_by_signal_is_128_and_its_number() {
+    let names = ["HUP", "INT", "QUIT", "ABRT", "KILL", "SEGV", "PIPE", "TERM", "RTMIN"];
+    for (number, name) in [1, 2, 3, 6, 9, 11, 13, 15, 34].into_iter().zip(names) {
+        let app = App::new(&format!("web: ulimit -c 0; kill -{number} $$\n"));
+        let end = app.start(&["--no-timestamp"]).finish();
+        assert_eq!(end.status, Some(128 + number));
+        assert_eq!(end.lines_of("web.1").last().unwrap(), &format!("terminated by SIG{name}"));
+    }
+}
+
+#[test]
+fn an_instance_that_somebody_kills_ends_the_formation_with_137() {
+    let app = App::new(&format!("web: exec sleep 1000\nworker: {}\n", polite()));
+    let running = app.start(&["--no-timestamp"]);
+    running.wait_for("ready");
+    kill(running.pid_of("web.1"), Signal::SIGKILL).unwrap();
+    let end = running.finish();
+    assert_eq!(end.status, Some(137));
+    assert_eq!(end.lines_of("worker.1")[2..], ["asked to end", "exited with code 0"]);
+}
+
+#[test]
+fn a_process_that_ignores_sigterm_is_killed_after_the_grace_period() {
+    let app = App::new("web: trap '' TERM; echo ready; while :; do sleep 1000; done\n");
+    let running = app.start(&["--no-timestamp", "-t", "1"]);
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(
+        end.lines_of("system"),
+        [
+            "SIGTERM received, sending SIGTERM to all processes",
+            "still running after 1 s, sending SIGKILL: web.1"
+        ]
+    );
+    assert_eq!(end.lines_of("web.1").last().unwrap(), "terminated by SIGKILL");
+    assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn what_a_leader_leaves_in_its_group_meets_the_same_deadline() {
+    let procfile = "web: trap 'exit 0' TERM; (trap '' TERM; echo ready; exec sleep 1000) & wait\n";
+    let app = App::new(procfile);
+    let running = app.start(&["--no-timestamp", "-t", "1"]);
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.lines_of("web.1").last().unwrap(), "exited with code 0");
+    assert!(end.lines_of("system").contains(&"still running after 1 s, sending SIGKILL: web.1".to_owned()));
+    assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn a_stopped_instance_ends_by_its_own_handler() {
+    let app = App::new("web: trap 'echo awake; exit 0' TERM; echo ready; kill -STOP $$\n");
+    let running = app.start(&["--no-timestamp", "-t", "1000"]);
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    assert_eq!(end.lines_of("web.1")[2..], ["awake", "exited with code 0"]);
+    assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn a_grandchild_that_holds_the_output_delays_no_end() {
+    let app = App::new("web: (trap '' TERM; exec sleep 1000) & read go < go; exit 4\n");
+    let mut go = app.gate("go");
+    go.open();
+    let end = app.start(&["--no-timestamp", "-t", "1"]).finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.lines_of("web.1").last().unwrap(), "exited with code 4");
+    assert!(end.lines_of("system").contains(
+        &"web.1 exited with code 4, but left processes running in its group, stopping them".to_owned()
+    ));
+    assert_eq!(end.status, Some(4));
+}
+
+#[test]
+fn a_request_in_the_middle_of_the_start_leaves_nothing() {
+    let app = App::new("web: exec sleep 1000\n");
+    let running = app.start(&["--no-timestamp", "-m", "web=60"]);
+    running.wait_for("web.1  | started");
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0));
+    let count = |text: &str| end.stdout.matches(text).count();
+    assert_eq!(count("started with"), count("terminated by SIGTERM"));
+}
+
+#[test]
+fn a_missing_working_directory_is_named() {
+    let app = App::new("web: true\n");
+    let procfile = app.root().join("Procfile");
+    let end = app.start(&["-f", procfile.to_str().unwrap(), "-d", "/no/such"]).finish();
+    assert_eq!(end.status, Some(1));
+    assert!(end.stderr.contains("/no/such"), "{}", end.stderr);
+}
+
+#[test]
+fn an_instance_that_the_system_refuses_is_named_and_stops_the_others() {
+    let app = App::new("web: exec sleep 1000\n");
+    let mut command = app.command("sh");
+    // Each instance needs descriptors of procman's; these are enough for some and not for all.
+    command.args(["-c", "ulimit -n 40; exec \"$0\" start --no-timestamp -m web=40"]);
+    command.arg(procman());
+    let end = app.run(command).finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(1));
+    assert!(
+        end.stderr.contains("could not be started: the system refuses another process"),
+        "{}",
+        end.stderr
+    );
+    assert!(!end.lines_of("web.1").is_empty());
+}
+
+#[test]
+fn an_environment_that_no_process_can_be_given_is_said() {
+    let app = App::new("web: exec sleep 1000\n");
+    // Each is below the limit of one variable, together they are above that of all.
+    let variables: Vec<String> = (0..60).map(|n| format!("BIG_{n}={}\n", "x".repeat(120_000))).collect();
+    app.file(".env", variables.concat());
+    let end = app.start(&["--no-timestamp"]).finish();
+    assert_eq!(end.status, Some(126));
+    assert!(
+        end.stderr.starts_with("procman: `web.1` could not be started: cannot run `/bin/sh`"),
+        "{}",
+        end.stderr
+    );
+}
+
+#[test]
+fn unknown_names_and_empty_formations_start_nothing() {
+    let app = App::new("web: touch started\n");
+    for arguments in [&["-m", "nosuch=1"][..], &["nosuch"], &["-m", "web=0"], &["-m", "web=-1"]] {
+        let end = app.start(arguments).finish();
+        assert_eq!(end.status, Some(1), "{arguments:?}");
+        assert!(end.stderr.starts_with("procman: "), "{}", end.stderr);
+        assert_eq!(end.stdout, "");
+    }
+    assert!(!app.root().join("started").exists());
+}
+
+/// An end used to take the news away that the group of an earlier end was empty: that instance was waited for
+/// until it could not be killed.
+#[test]
+fn many_groups_that_empty_while_others_end_are_all_seen_to_be_empty() {
+    let app = App::new(&format!("web: {IDLE}\n"));
+    for _ in 0..5 {
+        let running = app.start(&["--no-timestamp", "-m", "web=30", "-t", "1000"]);
+        wait_until("all are ready", || running.output().matches("| ready\n").count() == 30);
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
+        assert_eq!(end.status, Some(0));
+    }
+}

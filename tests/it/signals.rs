@@ -1,0 +1,188 @@
+//! Signals to procman: requests to stop, copies of them, and what is passed on.
+
+use std::hint;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+
+use crate::support::{App, IDLE, IDLE_ON, procman, python, wait_until};
+
+#[test]
+fn a_request_stops_everything_and_is_no_failure() {
+    for (signal, name) in
+        [(Signal::SIGTERM, "SIGTERM"), (Signal::SIGINT, "SIGINT"), (Signal::SIGHUP, "SIGHUP")]
+    {
+        let app = App::new("web: echo ready; exec sleep 1000\n");
+        let running = app.start(&["--no-timestamp"]);
+        running.wait_for("ready");
+        running.signal(signal);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.status, Some(0), "{name}");
+        assert_eq!(end.lines_of("system"), [format!("{name} received, sending SIGTERM to all processes")]);
+        assert_eq!(end.lines_of("web.1").last().unwrap(), "terminated by SIGTERM");
+    }
+}
+
+/// Returns a Procfile whose only process says a line a second after it was asked to end.
+fn reluctant() -> String {
+    format!("web: trap 'echo asked; sleep 1; echo a second later; read go < go; exit 0' TERM; {IDLE}\n")
+}
+
+#[test]
+fn a_second_request_kills_at_once() {
+    let app = App::new(&reluctant());
+    let _shut = app.gate("go");
+    let running = app.start(&["--no-timestamp", "-t", "1000"]);
+    running.wait_for("ready");
+    running.signal(Signal::SIGINT);
+    running.wait_for("a second later");
+    running.signal(Signal::SIGINT);
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(130));
+    assert_eq!(end.lines_of("system")[1..], ["SIGINT received again, sending SIGKILL to all processes"]);
+    assert_eq!(end.lines_of("web.1").last().unwrap(), "terminated by SIGKILL");
+}
+
+#[test]
+fn one_request_to_both_processes_of_procman_counts_once() {
+    let app = App::new(&reluctant());
+    let mut go = app.gate("go");
+    let running = app.start(&["--no-timestamp", "-t", "1000"]);
+    running.wait_for("ready");
+    let supervisor = running.supervisor();
+    running.signal(Signal::SIGTERM);
+    kill(supervisor, Signal::SIGTERM).unwrap();
+    running.wait_for("a second later");
+    go.open();
+    let end = running.finish();
+    assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
+    assert_eq!(end.lines_of("web.1")[2..], ["asked", "a second later", "exited with code 0"]);
+    assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn a_signal_is_passed_on_once_to_the_whole_group() {
+    // Two processes in one group, each of which says what it gets.
+    let app = App::new(
+        "web: trap : USR1 USR2 QUIT WINCH; sh says.sh one >&2 | sh says.sh two\n\
+         worker: exec sh says.sh other\n",
+    );
+    app.file(
+        "says.sh",
+        format!("for name in USR1 USR2 QUIT WINCH; do trap \"echo $1 got $name\" $name; done\n{IDLE_ON}\n"),
+    );
+    let running = app.start(&["--no-timestamp"]);
+    let everybody = ["one", "two", "other"];
+    wait_until("all are ready", || running.output().matches("| ready\n").count() == 3);
+    let signals = [
+        ("USR1", Signal::SIGUSR1),
+        ("USR2", Signal::SIGUSR2),
+        ("QUIT", Signal::SIGQUIT),
+        ("WINCH", Signal::SIGWINCH),
+    ];
+    for (name, signal) in signals {
+        running.signal(signal);
+        // The other process of procman may get a copy.
+        kill(running.supervisor(), signal).unwrap();
+        everybody.iter().for_each(|who| running.wait_for(&format!("{who} got {name}")));
+    }
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    for who in everybody {
+        for (name, _) in signals {
+            assert_eq!(end.stdout.matches(&format!("{who} got {name}\n")).count(), 1, "{}", end.stdout);
+        }
+    }
+    assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn no_other_signal_ends_procman_and_each_is_passed_on() {
+    let Some(python) = python() else { return };
+    let app = App::new(&format!("web: exec {python} says.py\n"));
+    app.file(
+        "says.py",
+        "import signal\n\
+         def say(number, frame): print('got', number, flush=True)\n\
+         for number in signal.valid_signals():\n\
+         \x20   if number not in (9, 15, 17, 18, 19): signal.signal(number, say)\n\
+         print('ready', flush=True)\n\
+         while True: signal.pause()\n",
+    );
+    let running = app.start(&["--no-timestamp"]);
+    running.wait_for("ready");
+    let passed_on: Vec<i32> = [3, 10, 12, 14, 16, 23, 24, 25, 26, 27, 28, 29, 30]
+        .into_iter()
+        // Real-time signals, by number: nix has no names for them.
+        .chain([34, 35, 40, 64])
+        .collect();
+    for number in &passed_on {
+        let pid = running.pid().to_string();
+        let sent = app.command("sh").args(["-c", "kill -$0 $1", &number.to_string(), &pid]).status().unwrap();
+        assert!(sent.success());
+        running.wait_for(&format!("got {number}\n"));
+    }
+    // These end a process that has no handler, and are not passed on: they mean procman itself.
+    for signal in
+        [Signal::SIGPIPE, Signal::SIGILL, Signal::SIGFPE, Signal::SIGBUS, Signal::SIGTRAP, Signal::SIGSYS]
+    {
+        running.signal(signal);
+        kill(running.supervisor(), signal).unwrap();
+    }
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    assert_eq!(end.status, Some(0), "{end:?}");
+    for number in passed_on {
+        assert_eq!(end.stdout.matches(&format!("got {number}\n")).count(), 1, "{number}: {}", end.stdout);
+    }
+}
+
+#[test]
+fn a_hangup_that_nohup_ignores_stays_ignored() {
+    let app = App::new(&format!("web: trap 'echo still here' USR1; {IDLE_ON}\n"));
+    let mut command = app.command("env");
+    command.arg("--ignore-signal=HUP").arg(procman()).args(["start", "--no-timestamp"]);
+    let running = app.run(command);
+    running.wait_for("ready");
+    running.signal(Signal::SIGHUP);
+    kill(running.supervisor(), Signal::SIGHUP).unwrap();
+    running.signal(Signal::SIGUSR1);
+    running.wait_for("still here");
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
+    assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn a_request_in_the_first_milliseconds_is_never_lost() {
+    let app = App::new("web: exec sleep 1000\nworker: exec sleep 1000\n");
+    for attempt in 0..40 {
+        let running = app.start(&["--no-timestamp"]);
+        // Not to wait for something, but to hit another moment each time.
+        let moment = Instant::now() + Duration::from_micros(300) * attempt;
+        while Instant::now() < moment {
+            hint::spin_loop();
+        }
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        // In the very first it is not procman yet that decides.
+        let died_early = end.signal == Some(Signal::SIGTERM as i32) && end.stdout.is_empty();
+        assert!(end.status == Some(0) || died_early, "{end:?}");
+    }
+}
+
+#[test]
+fn a_request_while_procman_stands_still_is_obeyed_afterwards() {
+    let app = App::new("web: echo ready; exec sleep 1000\n");
+    let running = app.start(&["--no-timestamp"]);
+    running.wait_for("ready");
+    running.signal(Signal::SIGSTOP);
+    running.signal(Signal::SIGTERM);
+    running.signal(Signal::SIGCONT);
+    assert_eq!(running.finish().status, Some(0));
+    app.assert_nothing_is_left();
+}

@@ -1,0 +1,166 @@
+//! procman on a terminal: colours, Ctrl-C, Ctrl-Z and `fg`, a terminal that goes away.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{App, IDLE, IDLE_ON, guard_of, procman, state, supervisor_of, wait_until, without_pid};
+
+#[test]
+fn colours_are_on_where_a_terminal_shows_them() {
+    let app = App::new("web: echo hello\n");
+    for (variable, value, coloured) in [
+        ("TERM", "xterm", true),
+        ("TERM", "dumb", false),
+        ("NO_COLOR", "1", false),
+        ("NO_COLOR", "", true),
+        ("CLICOLOR_FORCE", "1", true),
+    ] {
+        let mut command = app.procman(&["start", "--no-timestamp"]);
+        command.env(variable, value);
+        let (running, _keyboard) = app.run_on_terminal(command);
+        let end = running.finish();
+        let (on, off) = if coloured { ("\x1b[36m", "\x1b[0m") } else { ("", "") };
+        assert_eq!(
+            without_pid(&end.stdout),
+            format!(
+                "{on}web.1  | {off}started with pid N\r\n\
+                 {on}web.1  | {off}hello\r\n\
+                 {on}web.1  | {off}exited with code 0\r\n"
+            ),
+            "{variable}={value}"
+        );
+    }
+    let mut command = app.procman(&["start", "--no-timestamp"]);
+    command.env("CLICOLOR_FORCE", "1");
+    assert!(app.run(command).finish().stdout.contains("\x1b[36m"));
+}
+
+#[test]
+fn ctrl_c_reaches_each_instance_as_one_signal() {
+    let app = App::new(&format!(
+        "web: for name in HUP INT QUIT TERM; do trap \"echo got $name\" $name; done; {IDLE}; sleep 1; exit 0\n"
+    ));
+    let mut command = app.procman(&["start", "--no-timestamp", "--no-color"]);
+    command.env("TERM", "xterm");
+    let (running, mut keyboard) = app.run_on_terminal(command);
+    running.wait_for("ready");
+    keyboard.press("\x03");
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0));
+    let got: Vec<&str> = end.stdout.lines().filter(|line| line.contains("| got ")).collect();
+    assert_eq!(got, ["web.1  | got TERM"], "{}", end.stdout);
+    assert_eq!(end.stdout.matches("| SIGINT received").count(), 1);
+}
+
+#[test]
+fn ctrl_c_twice_kills() {
+    let app = App::new(&format!("web: trap 'sleep 1; echo later; sleep 1000' TERM; {IDLE}\n"));
+    let (running, mut keyboard) =
+        app.run_on_terminal(app.procman(&["start", "--no-timestamp", "-t", "1000"]));
+    running.wait_for("ready");
+    keyboard.press("\x03");
+    running.wait_for("later");
+    keyboard.press("\x03");
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(130));
+}
+
+#[test]
+fn a_terminal_that_goes_away_stops_the_formation() {
+    let app = App::new(&format!("web: trap 'echo asked | tee asked; exit 0' TERM; touch ready; {IDLE}\n"));
+    let (running, keyboard) = app.run_on_unread_terminal(app.procman(&["start"]));
+    wait_until("it is ready", || app.root().join("ready").exists());
+    drop(keyboard);
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0));
+    assert_eq!(std::fs::read_to_string(app.root().join("asked")).unwrap(), "asked\n");
+}
+
+/// Waits until all of these processes are stopped, or none is.
+#[track_caller]
+fn wait_for_state(processes: &[Pid], stopped: bool) {
+    let is_stopped = |pid: &Pid| state(pid.as_raw()) == Some('T');
+    wait_until("all stand still, or all run", || processes.iter().all(|pid| is_stopped(pid) == stopped));
+}
+
+#[test]
+fn stopping_the_guard_stops_everything_and_continuing_it_continues_everything() {
+    let app =
+        App::new(&format!("web: trap 'echo running' USR1; {IDLE_ON}\nworker: trap : USR1; {IDLE_ON}\n"));
+    let running = app.start(&["--no-timestamp"]);
+    wait_until("both are ready", || running.output().matches("| ready\n").count() == 2);
+    let everything =
+        [running.pid(), running.supervisor(), running.pid_of("web.1"), running.pid_of("worker.1")];
+    for _ in 0..3 {
+        running.signal(Signal::SIGTSTP);
+        wait_for_state(&everything, true);
+        running.signal(Signal::SIGCONT);
+        wait_for_state(&everything, false);
+    }
+    running.signal(Signal::SIGUSR1);
+    running.wait_for("| running");
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.finish().status, Some(0));
+}
+
+#[test]
+fn stopping_the_supervisor_stops_everything_too() {
+    let app = App::new("web: echo ready; exec sleep 1000\n");
+    let running = app.start(&["--no-timestamp"]);
+    running.wait_for("ready");
+    let everything = [running.pid(), running.supervisor(), running.pid_of("web.1")];
+    kill(running.supervisor(), Signal::SIGTSTP).unwrap();
+    wait_for_state(&everything, true);
+    running.signal(Signal::SIGCONT);
+    wait_for_state(&everything, false);
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.finish().status, Some(0));
+}
+
+#[test]
+fn ctrl_z_gives_the_prompt_back_and_fg_goes_on() {
+    let app = App::new(&format!("web: trap 'echo running' USR1; {IDLE_ON}\n"));
+    let mut command = app.command("sh");
+    // A shell with job control; what follows Ctrl-Z is its next command.
+    command.args([
+        "-c",
+        "set -m; \"$0\" start --no-timestamp --no-color; echo prompt $?; read line; fg; echo ended $?",
+    ]);
+    command.arg(procman());
+    let (running, mut keyboard) = app.run_on_terminal(command);
+    running.wait_for("ready");
+    let guard = guard_of(running.pid());
+    let supervisor = supervisor_of(guard);
+    let web = running.pid_of("web.1");
+    keyboard.press("\x1a");
+    // 128 and the number of SIGSTOP or SIGTSTP.
+    running.wait_for("prompt 1");
+    wait_for_state(&[guard, supervisor, web], true);
+    keyboard.press("\n");
+    wait_for_state(&[guard, supervisor, web], false);
+    kill(guard, Signal::SIGUSR1).unwrap();
+    running.wait_for("| running");
+    keyboard.press("\x03");
+    running.wait_for("ended 0");
+    running.finish();
+    app.assert_nothing_is_left();
+}
+
+#[test]
+fn a_background_job_writes_in_spite_of_tostop() {
+    let app = App::new("web: read go < go; echo from the background; exit 3\n");
+    let mut go = app.gate("go");
+    let mut command = app.command("sh");
+    command
+        .args(["-c", "set -m; stty tostop; \"$0\" start --no-timestamp --no-color & wait $!; echo ended $?"]);
+    command.arg(procman());
+    let (running, _keyboard) = app.run_on_terminal(command);
+    running.wait_for("started with");
+    go.open();
+    running.wait_for("from the background");
+    running.wait_for("ended 3");
+    running.finish();
+}
