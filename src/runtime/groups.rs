@@ -24,13 +24,15 @@ pub struct Groups {
     /// The leaders, not reaped yet, so that the numbers of their groups stay theirs. Without `/proc` they
     /// have to be, or the zombie would look like a member.
     leaderless: BTreeMap<Pid, (InstanceId, Option<Child>)>,
+    /// Groups that have had a SIGKILL.
+    killed: BTreeSet<Pid>,
     look_at: Option<Instant>,
 }
 
 impl Groups {
     /// Returns no groups.
     pub fn new() -> Self {
-        Groups { leaderless: BTreeMap::new(), look_at: None }
+        Groups { leaderless: BTreeMap::new(), killed: BTreeSet::new(), look_at: None }
     }
 
     /// Takes leaders that have just ended and returns those that left nobody, reaped. `leaders` are all that
@@ -55,11 +57,17 @@ impl Groups {
                 && let Some((id, child)) = self.leaderless.remove(&pid)
             {
                 child.into_iter().for_each(Child::release);
+                self.killed.remove(&pid);
                 emptied.push(id);
             }
         }
         self.look_at = (!self.leaderless.is_empty()).then(|| Instant::now() + LOOK_AGAIN);
         emptied
+    }
+
+    /// Takes the news that a group has been killed.
+    pub fn killed(&mut self, group: Pid) {
+        self.killed.insert(group);
     }
 
     /// Returns when to call [`Groups::emptied`] again.
@@ -73,10 +81,12 @@ impl Groups {
     }
 
     /// Finds out without `/proc` whether a group is empty: its zombie leader must not count.
+    ///
+    /// Other zombies do, until whoever adopted them reaps them. After a SIGKILL there is nothing but those.
     fn release_and_ask(&mut self, pid: Pid) -> Group {
         if let Some((_, child)) = self.leaderless.get_mut(&pid) {
             child.take().into_iter().for_each(Child::release);
         }
-        if group_exists(pid) { Group::Inhabited } else { Group::Empty }
+        if group_exists(pid) && !self.killed.contains(&pid) { Group::Inhabited } else { Group::Empty }
     }
 }

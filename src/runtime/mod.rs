@@ -330,6 +330,9 @@ impl<'a> Runtime<'a> {
 
     fn signal(&mut self, id: &InstanceId, signal: Signal) {
         let Some(live) = self.instances.get(id) else { return };
+        if signal == Signal::KILL {
+            self.groups.killed(live.group);
+        }
         if let Err(error) = signals::signal_group(live.group, signal) {
             self.pump.say(format!("{signal} cannot be sent to {id} (process group {}): {error}", live.group));
         }

@@ -67,8 +67,9 @@ fn close_inherited_on_exec() {
 
 #[cfg(not(all(target_os = "linux", not(procman_portable))))]
 fn close_inherited_on_exec() {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| soft).min(65_536);
-    for descriptor in 3..i32::try_from(limit).unwrap_or(256) {
+    let listed = std::fs::read_dir("/dev/fd").into_iter().flatten();
+    let listed = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    for descriptor in listed.filter(|number| *number > 2).collect::<Vec<i32>>() {
         // SAFETY: the call only sets a flag, and fails on a descriptor that is not open.
         unsafe {
             libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
