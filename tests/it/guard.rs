@@ -3,10 +3,9 @@
 //! Everything that an instance does to get away is tried at once: groups, sessions, double forks, wiped
 //! environments. It is found again by the argument of `sleep`.
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
-use crate::support::{App, Running, is_alive, wait_until};
+use crate::support::{App, Running, wait_until};
 
 /// Starts an app whose instance has started sleepers, and waits until they all sleep.
 fn with_sleepers(lines: &str, count: usize, arguments: &[&str]) -> (App, Running) {
@@ -22,18 +21,6 @@ fn with_sleepers(lines: &str, count: usize, arguments: &[&str]) -> (App, Running
 const IN_THE_GROUP: &str = "sleep TAG &\n\
     sh -c 'sleep TAG; true' &\n\
     (trap '' HUP; sleep TAG) &";
-
-/// Sessions of their own, daemons, a wiped environment, closed descriptors.
-#[cfg(not(procman_portable))]
-const ESCAPED: &str = "setsid sleep TAG &\n\
-    setsid env -i /bin/sleep TAG &\n\
-    setsid sh -c 'sleep TAG & exit 0' &\n\
-    (setsid setsid sh -c 'cd /; exec env -i /bin/sleep TAG <&- >&- 2>&-' & exit 0)\n\
-    (setsid sh -c 'trap \"\" HUP INT QUIT; (exec env -i setsid /bin/sleep TAG </dev/null >/dev/null 2>&1) & exit' &)";
-
-/// One that no request ends.
-#[cfg(not(procman_portable))]
-const STUBBORN: &str = "trap '' TERM\nsetsid env -i /bin/sleep TAG &\ntrap - TERM";
 
 #[test]
 fn a_stop_leaves_nothing_of_a_group() {
@@ -56,74 +43,6 @@ fn a_shell_around_a_command_leaves_no_command() {
     app.assert_nothing_is_left();
 }
 
-// Only a subreaper hears of those who have left their group: what follows is promised on Linux alone.
-
-#[test]
-#[cfg(not(procman_portable))]
-fn a_stop_leaves_nothing_of_what_has_escaped() {
-    let (app, running) = with_sleepers(&format!("{ESCAPED}\n{IN_THE_GROUP}"), 8, &[]);
-    running.signal(Signal::SIGTERM);
-    let end = running.finish();
-    app.assert_nothing_is_left();
-    assert_eq!(end.status, Some(0));
-    assert_eq!(end.stderr, "");
-}
-
-#[test]
-#[cfg(not(procman_portable))]
-fn an_end_leaves_nothing_of_what_has_escaped() {
-    let (app, running) = with_sleepers(ESCAPED, 5, &[]);
-    kill(running.pid_of("worker.1"), Signal::SIGKILL).unwrap();
-    let end = running.finish();
-    app.assert_nothing_is_left();
-    assert_eq!(end.status, Some(137));
-}
-
-#[test]
-#[cfg(not(procman_portable))]
-fn an_escapee_that_ignores_sigterm_is_killed_after_the_grace_period() {
-    let (app, running) = with_sleepers(STUBBORN, 1, &["-t", "1"]);
-    running.signal(Signal::SIGTERM);
-    let end = running.finish();
-    app.assert_nothing_is_left();
-    assert_eq!(end.status, Some(0));
-}
-
-#[test]
-#[cfg(not(procman_portable))]
-fn a_second_request_does_not_wait_for_an_escapee() {
-    let (app, running) = with_sleepers(
-        &format!("{STUBBORN}\ntrap 'sleep 1; echo later; sleep 1000' TERM"),
-        1,
-        &["-t", "1000"],
-    );
-    running.signal(Signal::SIGINT);
-    running.wait_for("later");
-    running.signal(Signal::SIGINT);
-    assert_eq!(running.finish().status, Some(130));
-    app.assert_nothing_is_left();
-}
-
-#[test]
-#[cfg(not(procman_portable))]
-fn a_killed_supervisor_leaves_nothing() {
-    let (app, running) = with_sleepers(&format!("{ESCAPED}\n{IN_THE_GROUP}"), 8, &[]);
-    kill(running.supervisor(), Signal::SIGKILL).unwrap();
-    let end = running.finish();
-    app.assert_nothing_is_left();
-    assert_eq!(end.status, Some(137));
-    assert_eq!(end.stderr, "procman: the supervisor was killed by SIGKILL, ending what it has left\n");
-}
-
-#[test]
-#[cfg(not(procman_portable))]
-fn what_a_killed_supervisor_leaves_is_killed_after_the_grace_period() {
-    let (app, running) = with_sleepers(STUBBORN, 1, &["-t", "1"]);
-    kill(running.supervisor(), Signal::SIGKILL).unwrap();
-    assert_eq!(running.finish().status, Some(137));
-    app.assert_nothing_is_left();
-}
-
 #[test]
 fn a_killed_guard_leaves_nothing_of_a_group() {
     let (app, running) = with_sleepers(IN_THE_GROUP, 3, &[]);
@@ -134,64 +53,140 @@ fn a_killed_guard_leaves_nothing_of_a_group() {
     assert_eq!(end.lines_of("system"), ["the guard process is gone, sending SIGTERM to all processes"]);
 }
 
-#[test]
+/// Only a subreaper hears of those who have left their group: this is promised on Linux alone.
 #[cfg(not(procman_portable))]
-fn a_killed_guard_leaves_nothing_of_what_has_escaped() {
-    let (app, running) = with_sleepers(ESCAPED, 5, &[]);
-    running.signal(Signal::SIGKILL);
-    running.finish();
-    app.assert_nothing_left();
-}
+mod escapees {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
 
-#[test]
-#[cfg(not(procman_portable))]
-fn instances_die_even_with_both_processes_of_procman_at_once() {
-    let app = App::new("web: exec sleep 1000\nworker: exec sleep 1000\n");
-    let running = app.start(&["--no-timestamp", "-m", "all=3"]);
-    running.wait_for("worker.3 | started");
-    let supervisor = running.supervisor();
-    running.signal(Signal::SIGSTOP);
-    kill(supervisor, Signal::SIGKILL).unwrap();
-    running.signal(Signal::SIGKILL);
-    running.finish();
-    app.assert_nothing_left();
-}
+    use super::{IN_THE_GROUP, with_sleepers};
+    use crate::support::{App, is_alive, state, wait_until};
 
-#[test]
-#[cfg(not(procman_portable))]
-fn an_orphan_that_ends_is_no_instance_that_ends() {
-    // The daemon ends with 9 while the formation runs on.
-    let app = App::new(
-        "web: (setsid sh -c 'echo $$ > daemon; read go < go; exit 9' &); echo ready; exec sleep 1000\n",
-    );
-    let mut go = app.gate("go");
-    let running = app.start(&["--no-timestamp"]);
-    running.wait_for("ready");
-    let mut daemon = None;
-    wait_until("there is a daemon", || {
-        let pid = std::fs::read_to_string(app.root().join("daemon")).ok();
-        daemon = pid.and_then(|pid| pid.trim().parse::<i32>().ok());
-        daemon.is_some()
-    });
-    go.open();
-    wait_until("the daemon is reaped", || crate::support::state(daemon.unwrap()).is_none());
-    assert!(is_alive(running.pid_of("web.1").as_raw()));
-    running.signal(Signal::SIGTERM);
-    let end = running.finish();
-    assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
-    assert_eq!(end.status, Some(0));
-}
+    /// Sessions of their own, daemons, a wiped environment, closed descriptors.
+    const ESCAPED: &str = "setsid sleep TAG &\n\
+    setsid env -i /bin/sleep TAG &\n\
+    setsid sh -c 'sleep TAG & exit 0' &\n\
+    (setsid setsid sh -c 'cd /; exec env -i /bin/sleep TAG <&- >&- 2>&-' & exit 0)\n\
+    (setsid sh -c 'trap \"\" HUP INT QUIT; (exec env -i setsid /bin/sleep TAG </dev/null >/dev/null 2>&1) & exit' &)";
 
-#[test]
-#[cfg(not(procman_portable))]
-fn only_the_supervisor_is_named_procman() {
-    let app = App::new("web: exec sleep 1000\n");
-    let running = app.start(&["--no-timestamp"]);
-    running.wait_for("started");
-    let name = |pid: Pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
-    // It gives itself that name when the other one runs already.
-    wait_until("the guard has its name", || name(running.pid()) == "pm-guard\n");
-    assert_eq!(name(running.supervisor()), "procman\n");
-    running.signal(Signal::SIGTERM);
-    running.finish();
+    /// One that no request ends.
+    const STUBBORN: &str = "trap '' TERM\nsetsid env -i /bin/sleep TAG &\ntrap - TERM";
+
+    #[test]
+    fn a_stop_leaves_nothing_of_what_has_escaped() {
+        let (app, running) = with_sleepers(&format!("{ESCAPED}\n{IN_THE_GROUP}"), 8, &[]);
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.status, Some(0));
+        assert_eq!(end.stderr, "");
+    }
+
+    #[test]
+    fn an_end_leaves_nothing_of_what_has_escaped() {
+        let (app, running) = with_sleepers(ESCAPED, 5, &[]);
+        kill(running.pid_of("worker.1"), Signal::SIGKILL).unwrap();
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.status, Some(137));
+    }
+
+    #[test]
+    fn an_escapee_that_ignores_sigterm_is_killed_after_the_grace_period() {
+        let (app, running) = with_sleepers(STUBBORN, 1, &["-t", "1"]);
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.status, Some(0));
+    }
+
+    #[test]
+    fn a_second_request_does_not_wait_for_an_escapee() {
+        let (app, running) = with_sleepers(
+            &format!("{STUBBORN}\ntrap 'sleep 1; echo later; sleep 1000' TERM"),
+            1,
+            &["-t", "1000"],
+        );
+        running.signal(Signal::SIGINT);
+        running.wait_for("later");
+        running.signal(Signal::SIGINT);
+        assert_eq!(running.finish().status, Some(130));
+        app.assert_nothing_is_left();
+    }
+
+    #[test]
+    fn a_killed_supervisor_leaves_nothing() {
+        let (app, running) = with_sleepers(&format!("{ESCAPED}\n{IN_THE_GROUP}"), 8, &[]);
+        kill(running.supervisor(), Signal::SIGKILL).unwrap();
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.status, Some(137));
+        assert_eq!(end.stderr, "procman: the supervisor was killed by SIGKILL, ending what it has left\n");
+    }
+
+    #[test]
+    fn what_a_killed_supervisor_leaves_is_killed_after_the_grace_period() {
+        let (app, running) = with_sleepers(STUBBORN, 1, &["-t", "1"]);
+        kill(running.supervisor(), Signal::SIGKILL).unwrap();
+        assert_eq!(running.finish().status, Some(137));
+        app.assert_nothing_is_left();
+    }
+
+    #[test]
+    fn a_killed_guard_leaves_nothing_of_what_has_escaped() {
+        let (app, running) = with_sleepers(ESCAPED, 5, &[]);
+        running.signal(Signal::SIGKILL);
+        running.finish();
+        app.assert_nothing_left();
+    }
+
+    #[test]
+    fn instances_die_even_with_both_processes_of_procman_at_once() {
+        let app = App::new("web: exec sleep 1000\nworker: exec sleep 1000\n");
+        let running = app.start(&["--no-timestamp", "-m", "all=3"]);
+        running.wait_for("worker.3 | started");
+        let supervisor = running.supervisor();
+        running.signal(Signal::SIGSTOP);
+        kill(supervisor, Signal::SIGKILL).unwrap();
+        running.signal(Signal::SIGKILL);
+        running.finish();
+        app.assert_nothing_left();
+    }
+
+    #[test]
+    fn an_orphan_that_ends_is_no_instance_that_ends() {
+        // The daemon ends with 9 while the formation runs on.
+        let app = App::new(
+            "web: (setsid sh -c 'echo $$ > daemon; read go < go; exit 9' &); echo ready; exec sleep 1000\n",
+        );
+        let mut go = app.gate("go");
+        let running = app.start(&["--no-timestamp"]);
+        running.wait_for("ready");
+        let mut daemon = None;
+        wait_until("there is a daemon", || {
+            let pid = std::fs::read_to_string(app.root().join("daemon")).ok();
+            daemon = pid.and_then(|pid| pid.trim().parse::<i32>().ok());
+            daemon.is_some()
+        });
+        go.open();
+        wait_until("the daemon is reaped", || state(daemon.unwrap()).is_none());
+        assert!(is_alive(running.pid_of("web.1").as_raw()));
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
+        assert_eq!(end.status, Some(0));
+    }
+
+    #[test]
+    fn only_the_supervisor_is_named_procman() {
+        let app = App::new("web: exec sleep 1000\n");
+        let running = app.start(&["--no-timestamp"]);
+        running.wait_for("started");
+        let name = |pid: Pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+        // It gives itself that name when the other one runs already.
+        wait_until("the guard has its name", || name(running.pid()) == "pm-guard\n");
+        assert_eq!(name(running.supervisor()), "procman\n");
+        running.signal(Signal::SIGTERM);
+        running.finish();
+    }
 }

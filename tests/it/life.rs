@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::support::{App, IDLE, procman, wait_until};
+use crate::support::{App, IDLE, procman};
 
 /// Returns a command that says when it is asked to end, and ends.
 fn polite() -> String {
@@ -202,7 +202,7 @@ fn many_groups_that_empty_while_others_end_are_all_seen_to_be_empty() {
     let app = App::new(&format!("web: {IDLE}\n"));
     for _ in 0..5 {
         let running = app.start(&["--no-timestamp", "-m", "web=30", "-t", "1000"]);
-        wait_until("all are ready", || running.output().matches("| ready\n").count() == 30);
+        running.wait_for_times("| ready\n", 30);
         running.signal(Signal::SIGTERM);
         let end = running.finish();
         app.assert_nothing_is_left();

@@ -91,7 +91,7 @@ fn stopping_the_guard_stops_everything_and_continuing_it_continues_everything() 
     let app =
         App::new(&format!("web: trap 'echo running' USR1; {IDLE_ON}\nworker: trap : USR1; {IDLE_ON}\n"));
     let running = app.start(&["--no-timestamp"]);
-    wait_until("both are ready", || running.output().matches("| ready\n").count() == 2);
+    running.wait_for_times("| ready\n", 2);
     let everything =
         [running.pid(), running.supervisor(), running.pid_of("web.1"), running.pid_of("worker.1")];
     for _ in 0..3 {
