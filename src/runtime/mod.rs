@@ -6,6 +6,7 @@
 
 mod groups;
 pub mod pump;
+mod sink;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;

@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, PipeReader, Read};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -21,8 +20,8 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::sync::mpsc as notes;
 
 use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
+use crate::runtime::sink::{Sink, Tally};
 use crate::sys::child::{grow_pipe, waiting_bytes};
-use crate::sys::stdio::write_stdout;
 
 /// How much is read from one pipe before the next one has its turn.
 const READ: usize = 128 * 1024;
@@ -30,14 +29,10 @@ const READ: usize = 128 * 1024;
 const BATCH: usize = 256 * 1024;
 /// What a pipe holds that has been found full again and again. A new one holds 64 KiB.
 const HOT_PIPE: i32 = 256 * 1024;
-/// What the pipe that standard output may be holds when batches are large: the most without privileges.
-const HOT_OUTPUT: i32 = 1024 * 1024;
-/// How often a pipe must have been found full, or a batch large, to count as hot.
+/// How often a pipe must have been found full to count as hot.
 const HOT: u32 = 8;
 /// How many pipes are made larger at most: the system gives a user 64 MiB for all of his pipes.
 const HOT_PIPES: usize = 64;
-/// How long a standard output that failed is left alone before it is tried again.
-const RETRY: Duration = Duration::from_secs(1);
 
 const WAKE: Token = Token(usize::MAX);
 
@@ -62,15 +57,6 @@ pub struct Pump {
     pipes: Vec<Weak<PipeReader>>,
 }
 
-/// Bytes that have not reached standard output.
-#[derive(Debug, Default)]
-struct Tally {
-    /// Those of the batch that is being written.
-    unwritten: AtomicUsize,
-    /// Those that were given up because standard output failed.
-    dropped: AtomicUsize,
-}
-
 #[derive(Debug)]
 enum Command {
     /// Show a line about a new instance, then what comes out of its pipe.
@@ -93,21 +79,19 @@ impl Pump {
         let tally = Arc::new(Tally::default());
         let began = Instant::now();
         let merge = Merge::new(style, system, moment(began));
+        let sink = Sink::new(Arc::clone(&tally), notes.clone());
         let worker = Worker {
             poll,
             inbox,
             notes,
             merge,
             began,
-            tally: Arc::clone(&tally),
             commands: VecDeque::new(),
             streams: BTreeMap::new(),
             ready: VecDeque::new(),
             buffer: vec![0; READ],
-            sink: Sink::Open,
-            failure: Failure::Unheard,
+            sink,
             hot_pipes: 0,
-            large_batches: 0,
         };
         thread::Builder::new().name("pump".to_owned()).spawn(move || worker.run())?;
         Ok((Pump { commands, waker, tally, pipes: Vec::new() }, reports))
@@ -139,8 +123,7 @@ impl Pump {
     /// Returns how many bytes of the instances have not reached standard output by now.
     pub fn missing(&self) -> usize {
         let waiting = self.pipes.iter().filter_map(Weak::upgrade).map(|pipe| waiting_bytes(&*pipe));
-        let batch = self.tally.unwritten.load(Ordering::Relaxed);
-        waiting.sum::<usize>() + batch + self.tally.dropped.load(Ordering::Relaxed)
+        waiting.sum::<usize>() + self.tally.missing()
     }
 
     fn send(&self, command: Command) {
@@ -156,16 +139,13 @@ struct Worker {
     notes: notes::UnboundedSender<Note>,
     merge: Merge,
     began: Instant,
-    tally: Arc<Tally>,
     commands: VecDeque<Command>,
     streams: BTreeMap<StreamKey, Stream>,
     /// Streams whose pipe may have something, in the order of their turns.
     ready: VecDeque<StreamKey>,
     buffer: Vec<u8>,
     sink: Sink,
-    failure: Failure,
     hot_pipes: usize,
-    large_batches: u32,
 }
 
 struct Stream {
@@ -179,23 +159,6 @@ struct Stream {
 enum Queued {
     Yes,
     No,
-}
-
-/// The state of standard output.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sink {
-    Open,
-    /// Nobody reads it: whatever comes is dropped.
-    Closed,
-    /// It failed: whatever comes before this time is dropped.
-    Failing(Instant),
-}
-
-/// Whether a failure of standard output is news: each new attempt may fail again.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Failure {
-    Unheard,
-    Reported,
 }
 
 /// Whether the pump goes on.
@@ -398,48 +361,11 @@ impl Worker {
         }
     }
 
-    /// Writes the batch, however long the reader takes.
     fn write(&mut self) {
-        let mut rest = self.merge.batch();
-        if rest.is_empty() {
-            return;
+        if !self.merge.batch().is_empty() {
+            self.sink.write(self.merge.batch());
+            self.merge.clear_batch();
         }
-        if rest.len() >= BATCH && self.large_batches < HOT {
-            self.large_batches += 1;
-            if self.large_batches == HOT {
-                grow_pipe(&io::stdout(), HOT_OUTPUT);
-            }
-        }
-        if let Sink::Failing(until) = self.sink
-            && until <= Instant::now()
-        {
-            self.sink = Sink::Open;
-        }
-        while self.sink == Sink::Open && !rest.is_empty() {
-            self.tally.unwritten.store(rest.len(), Ordering::Relaxed);
-            match write_stdout(rest) {
-                Ok(written) => {
-                    rest = rest.get(written..).unwrap_or_default();
-                    self.failure = Failure::Unheard;
-                }
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                    self.sink = Sink::Closed;
-                    let _ = self.notes.send(Note::Closed);
-                }
-                Err(error) => {
-                    self.sink = Sink::Failing(Instant::now() + RETRY);
-                    if self.failure == Failure::Unheard {
-                        self.failure = Failure::Reported;
-                        let _ = self.notes.send(Note::Failed(error));
-                    }
-                }
-            }
-        }
-        if matches!(self.sink, Sink::Failing(_)) {
-            self.tally.dropped.fetch_add(rest.len(), Ordering::Relaxed);
-        }
-        self.tally.unwritten.store(0, Ordering::Relaxed);
-        self.merge.clear_batch();
     }
 }
 
