@@ -3,6 +3,14 @@
 //! These are plain values. Sending a signal or waiting for an end is [`sys`](crate::sys)'s work.
 
 use std::fmt;
+use std::time::Duration;
+
+/// Copies of one signal, and requests that mean the same, arrive within this time: Ctrl-C, a process
+/// manager or `kill` with a group may tell both processes of procman, or one of them through two ways.
+pub const SAME_REQUEST: Duration = Duration::from_millis(500);
+
+/// A process that outlives SIGKILL by this much sits in the kernel; nothing can be done about it.
+pub const UNKILLABLE: Duration = Duration::from_secs(2);
 
 /// A process id, as the kernel counts them. The id of a process group is the id of its leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

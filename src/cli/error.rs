@@ -9,6 +9,7 @@ use crate::formation::{FormationError, InstanceId, RequestError};
 use crate::output::StampError;
 use crate::plan::{PlanError, RunError};
 use crate::sys::child::SpawnError;
+use crate::sys::stdio::plain;
 
 /// Why a command failed. Displays as the lines to be shown on standard error.
 #[derive(Debug)]
@@ -126,12 +127,4 @@ fn spawn(error: &SpawnError) -> String {
         }
         SpawnError::Resources(source) => format!("the system refuses another process: {}", plain(source)),
     }
-}
-
-/// Returns an error of the system without its number, in lower case.
-pub fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }

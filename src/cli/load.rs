@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::cli::error::{Failure, plain, shown};
+use crate::cli::error::{Failure, shown};
 use crate::config::{self, Options};
 use crate::dotenv::{self, Env};
 use crate::fault::Severity;
@@ -12,6 +12,7 @@ use crate::formation::{Formation, Request};
 use crate::plan::{Inputs, Plan};
 use crate::procfile::{self, Entry, ProcessType};
 use crate::sys::files;
+use crate::sys::stdio::plain;
 
 /// What a user has written, read and put together, before it is known what to run of it.
 #[derive(Debug)]
@@ -60,8 +61,8 @@ impl App {
             (None, None) => PathBuf::from("Procfile"),
         };
         let directory = options.root.clone().unwrap_or_else(|| directory_of(&procfile));
-        let root = std::path::absolute(Path::new(".").join(&directory))
-            .map_err(|error| Failure::Unreadable(directory.clone(), error))?;
+        let here = Path::new(".").join(&directory);
+        let root = std::path::absolute(&here).map_err(|error| Failure::Unreadable(here, error))?;
         let text = read_if_there(&procfile)?.ok_or_else(|| Failure::NoProcfile(procfile.clone()))?;
         if !root.is_dir() {
             return Err(Failure::NoRoot(directory));

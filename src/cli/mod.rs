@@ -22,7 +22,7 @@ use crate::cli::args::{Arguments, Command};
 use crate::cli::error::Failure;
 use crate::cli::start::colour_of_environment;
 use crate::output::Colour;
-use crate::sys::stdio::{write_stderr, write_stdout};
+use crate::sys::stdio::{write_stderr, write_stderr_unless_stuck, write_stdout};
 
 /// Runs procman with the arguments of this process and returns its exit code.
 ///
@@ -48,8 +48,11 @@ pub fn main() -> i32 {
     match result {
         Ok(status) => status,
         Err(failure) => {
-            for line in failure.to_string().lines() {
-                write_stderr(line);
+            // What ends a formation must not wait for a reader.
+            if matches!(failure, Failure::Instance(..) | Failure::System(_)) {
+                write_stderr_unless_stuck(&failure.to_string());
+            } else {
+                write_stderr(&failure.to_string());
             }
             failure.status()
         }

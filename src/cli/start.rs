@@ -12,7 +12,7 @@ use crate::runtime::{self, Job, Outcome};
 use crate::supervisor::Settings;
 use crate::sys::guard::{self, Side};
 use crate::sys::link::Peer;
-use crate::sys::stdio::{stdout_is_terminal, write_stderr};
+use crate::sys::stdio::{stdout_is_terminal, write_stderr, write_stderr_unless_stuck};
 use crate::sys::{startup, zone};
 
 /// Runs the formation, and returns what procman exits with.
@@ -44,7 +44,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         guard::stand_in(deadline);
     }
     if dropped > 0 {
-        write_stderr(&format!("procman: {dropped} bytes of output could not be written"));
+        write_stderr_unless_stuck(&format!("procman: {dropped} bytes of output could not be written"));
     }
     match failure {
         // It is why the formation ended, unless another end or a request came first.

@@ -120,10 +120,14 @@ impl Merge {
         }
     }
 
+    /// Returns the streams whose unfinished line seems to have paused, unless its rest is in the pipe already.
+    pub fn due(&self) -> Vec<StreamKey> {
+        self.pauses.iter().filter(|(_, at)| **at <= self.now).map(|(key, _)| *key).collect()
+    }
+
     /// Shows unfinished lines that have paused.
     pub fn show_paused(&mut self) {
-        let due = self.pauses.iter().filter(|(_, at)| **at <= self.now);
-        for key in due.map(|(key, _)| *key).collect::<Vec<_>>() {
+        for key in self.due() {
             if self.page.access(Some(key), self.now) == Access::Granted
                 && let Some(stream) = self.streams.get_mut(&key)
             {

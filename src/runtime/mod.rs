@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::future::{pending, ready};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::yield_now;
@@ -31,6 +31,9 @@ use crate::sys::ready::Ready;
 use crate::sys::signals::{Received, Signals};
 use crate::sys::startup::Inherited;
 use crate::sys::{census, signals, stdio, wait};
+
+/// How soon to try again to tell the guard something when it has been told faster than it listens.
+const FLUSH_AGAIN: Duration = Duration::from_millis(10);
 
 /// Everything that a formation needs to be run.
 #[derive(Debug)]
@@ -185,7 +188,8 @@ impl<'a> Runtime<'a> {
             // Lets what has come in from outside be seen first.
             yield_now().await;
         }
-        let deadline = [self.supervisor.next_deadline().map(|at| self.began + at), self.groups.look_at()];
+        let supervisor = self.supervisor.next_deadline().map(|at| self.began + at);
+        let deadline = [supervisor, self.groups.look_at(), self.flush_link()];
         let deadline = deadline.into_iter().flatten().min();
         let mut ends = Vec::new();
         tokio::select! {
@@ -301,7 +305,8 @@ impl<'a> Runtime<'a> {
     fn spawn(&mut self, id: InstanceId) {
         let spawned = match self.plan.instance(&id) {
             Some(invocation) => with_order(&invocation, self.open_files, child::spawn),
-            None => return,
+            // The plan has been asked about every instance before the first was started.
+            None => return self.facts.push_back(Event::SpawnFailed { id, exit: Exit::Code(1) }),
         };
         match spawned {
             Ok((mut child, pipe)) => {
@@ -339,6 +344,13 @@ impl<'a> Runtime<'a> {
         }
     }
 
+    /// Sends what the guard could not take before, and returns when to try again if it still cannot.
+    fn flush_link(&mut self) -> Option<Instant> {
+        let link = self.link.as_mut()?.get_mut();
+        link.flush();
+        link.has_unsent().then(|| Instant::now() + FLUSH_AGAIN)
+    }
+
     fn tell_guard(&mut self, message: FromSupervisor) {
         if let Some(link) = &mut self.link {
             link.get_mut().tell_guard(message);
@@ -370,7 +382,8 @@ fn noted(note: Note) -> Vec<Event> {
         Note::Closed => vec![Event::OutputClosed],
         Note::Drained => vec![Event::Drained],
         Note::Failed(error) => {
-            stdio::write_stderr(&format!("procman: cannot write to standard output: {error}"));
+            let reason = stdio::plain(&error);
+            stdio::write_stderr_unless_stuck(&format!("procman: cannot write to standard output: {reason}"));
             Vec::new()
         }
     }

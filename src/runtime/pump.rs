@@ -151,7 +151,15 @@ struct Worker {
 struct Stream {
     pipe: Arc<PipeReader>,
     full_reads: u32,
+    size: Size,
     queued: Queued,
+}
+
+/// What a pipe holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Standard,
+    Grown,
 }
 
 /// Whether a stream stands in the queue of those that are ready.
@@ -264,7 +272,7 @@ impl Worker {
         if let Err(error) = registered {
             self.merge.say(key, &format!("its output cannot be read: {error}"));
         }
-        self.streams.insert(key, Stream { pipe, full_reads: 0, queued: Queued::No });
+        self.streams.insert(key, Stream { pipe, full_reads: 0, size: Size::Standard, queued: Queued::No });
     }
 
     fn close(&mut self, key: StreamKey, last: &str) {
@@ -272,6 +280,7 @@ impl Worker {
         self.merge.say(key, last);
         self.merge.close(key);
         if let Some(stream) = self.streams.remove(&key) {
+            self.hot_pipes -= usize::from(stream.size == Size::Grown);
             // Fails only where registering has failed.
             let _ = self.poll.registry().deregister(&mut SourceFd(&stream.pipe.as_raw_fd()));
         }
@@ -310,9 +319,25 @@ impl Worker {
             self.write_if_large();
         }
         // Of those who wait the pipe may hold the rest of a line that seems to have paused.
-        if refused == 0 {
-            self.merge.show_paused();
+        if refused == 0 && self.read_what_is_due() == Progress::Busy {
+            progress = Progress::Busy;
         }
+        progress
+    }
+
+    /// Shows lines that have paused: those whose pipe is empty now, for after a stuck write every beginning that
+    /// is held looks old.
+    fn read_what_is_due(&mut self) -> Progress {
+        let mut progress = Progress::Idle;
+        for key in self.merge.due() {
+            let granted = self.merge.access(Some(key)) == Access::Granted;
+            if granted && self.read_some(key, READ) == READ {
+                self.queue(key);
+                progress = Progress::Busy;
+            }
+            self.write_if_large();
+        }
+        self.merge.show_paused();
         progress
     }
 
@@ -347,8 +372,9 @@ impl Worker {
             stream.full_reads = 0;
         } else if stream.full_reads < HOT {
             stream.full_reads += 1;
-            if stream.full_reads == HOT && self.hot_pipes < HOT_PIPES {
+            if stream.full_reads == HOT && stream.size == Size::Standard && self.hot_pipes < HOT_PIPES {
                 self.hot_pipes += 1;
+                stream.size = Size::Grown;
                 grow_pipe(&*stream.pipe, HOT_PIPE);
             }
         }

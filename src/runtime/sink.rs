@@ -84,7 +84,7 @@ impl Sink {
                     rest = rest.get(written..).unwrap_or_default();
                     self.failure = Failure::Unheard;
                 }
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                     self.state = State::Closed;
                     let _ = self.notes.send(Note::Closed);
                 }

@@ -8,13 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::formation::InstanceId;
-use crate::process::{Exit, Pid, Signal};
+use crate::process::{Exit, Pid, SAME_REQUEST, Signal, UNKILLABLE};
 use crate::supervisor::event::{Action, Event, Group, Notice, Request, StopCause, Time};
 use crate::supervisor::instance::{Force, Instance, Leader};
-use crate::supervisor::relay::{Heard, Relay, SAME_REQUEST};
+use crate::supervisor::relay::{Heard, Relay};
 
-/// A process that outlives SIGKILL by this much sits in the kernel; nothing can be done about it.
-const UNKILLABLE: Duration = Duration::from_secs(2);
 /// How long output may take after the last instance has gone.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long output may take when the user has asked twice to stop.

@@ -3,14 +3,8 @@
 //! procman is two processes. A signal sent to their process group, or to every process of that name,
 //! arrives twice, and the instances must see it once.
 
-use std::time::Duration;
-
-use crate::process::{Sender, Signal};
+use crate::process::{SAME_REQUEST, Sender, Signal};
 use crate::supervisor::event::{Receiver, Time};
-
-/// Copies of one signal, and requests that mean the same, arrive within this time: Ctrl-C, a process
-/// manager or `kill` with a group may tell both processes of procman, or one of them through two ways.
-pub const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// One signal as one process of procman got it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

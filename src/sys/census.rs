@@ -50,7 +50,7 @@ pub fn descendants(ancestor: Pid) -> Option<Vec<Member>> {
 /// What a leader leaves comes home to this process, so when it has no other child than `leaders`, alive or
 /// ended, there is nothing, and one small read has shown it.
 pub fn inhabited(groups: &BTreeSet<Pid>, leaders: &BTreeSet<Pid>) -> Option<BTreeSet<Pid>> {
-    if children()?.iter().all(|child| leaders.contains(child)) {
+    if children().is_some_and(|children| children.iter().all(|child| leaders.contains(child))) {
         return Some(BTreeSet::new());
     }
     let all = proc_fs::processes()?;

@@ -2,7 +2,8 @@
 //!
 //! An instance's leader is not reaped when it ends, only looked at: as long as it is a zombie its number,
 //! and with it the number of its group, belongs to nobody else, so a signal to the group cannot reach a
-//! stranger. It is reaped once nothing of its group is left.
+//! stranger. It is reaped once nothing of its group is left. Without `/proc` it has to be reaped before one
+//! can ask whether its group is empty; the members then keep the number.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, PipeReader};
@@ -41,10 +42,9 @@ pub struct Child {
 }
 
 /// Why something could not be started.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum SpawnError {
     /// Its working directory cannot be used.
-    #[error("cannot use `{directory}` as its working directory: {source}")]
     Directory {
         /// The directory.
         directory: PathBuf,
@@ -52,7 +52,6 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// Its program cannot be run.
-    #[error("cannot run `{program}`: {source}")]
     Program {
         /// The program.
         program: String,
@@ -60,7 +59,6 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// The system lacks something that a process needs.
-    #[error("the system refuses another process: {0}")]
     Resources(io::Error),
 }
 
@@ -144,7 +142,8 @@ impl Child {
         self.watch.ended(self.pid).await
     }
 
-    /// Gives the number of an ended leader back. No signal may be sent to its group any more.
+    /// Gives the number of an ended leader back. From then on only members of its group keep that number from
+    /// meaning somebody else.
     pub fn release(self) {
         wait::release(self.pid);
     }
@@ -158,7 +157,7 @@ pub fn waiting_bytes(pipe: &impl AsFd) -> usize {
     if result == 0 { usize::try_from(count).unwrap_or_default() } else { 0 }
 }
 
-/// Makes a pipe hold more, where the system allows it. Returns what it holds afterwards.
+/// Makes a pipe hold more, where the system allows it.
 pub fn grow_pipe(pipe: &impl AsFd, bytes: i32) {
     #[cfg(target_os = "linux")]
     let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(bytes));

@@ -9,11 +9,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 
-use crate::process::{Pid, Signal};
+use crate::process::{Pid, Signal, UNKILLABLE};
 use crate::sys::{census, signals};
 
-/// A process that outlives SIGKILL by this much sits in the kernel; nothing can be done about it.
-const UNKILLABLE: Duration = Duration::from_secs(2);
 /// How often to look again at what is left: no event tells when a grandchild forks.
 const ROUND: Duration = Duration::from_millis(20);
 
@@ -29,9 +27,9 @@ pub struct Cleanup {
 
 /// What has come while waiting for descendants to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Interruption {
     /// Nothing of importance.
-    Nothing,
+    None,
     /// Somebody does not want to wait any longer.
     Hurry,
 }
@@ -66,7 +64,7 @@ impl Cleanup {
     pub fn end_descendants(
         &mut self,
         mut deadline: Instant,
-        mut wait: impl FnMut(Duration) -> Heard,
+        mut wait: impl FnMut(Duration) -> Interruption,
     ) -> Vec<Pid> {
         let mut killed_at = None;
         let mut asked = false;
@@ -84,7 +82,7 @@ impl Cleanup {
             }
             let until_kill = deadline.saturating_duration_since(now);
             let pause = if until_kill.is_zero() { ROUND } else { ROUND.min(until_kill) };
-            if wait(pause) == Heard::Hurry {
+            if wait(pause) == Interruption::Hurry {
                 deadline = now;
             }
         }

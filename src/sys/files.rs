@@ -14,7 +14,8 @@ pub const LIMIT: u64 = 16 * 1024 * 1024;
 
 /// Reads a whole file of at most [`LIMIT`] bytes.
 ///
-/// A pipe, such as a shell's `<(…)`, is read to its end; a directory, a device or a socket is refused.
+/// A pipe, such as a shell's `<(…)`, or a device, such as `/dev/null`, is read to its end; a directory or a
+/// socket is refused.
 /// Opening never waits for a writer.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     use std::os::unix::fs::FileTypeExt;
@@ -24,7 +25,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     if kind.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
     }
-    if !kind.is_file() && !kind.is_fifo() {
+    if !kind.is_file() && !kind.is_fifo() && !kind.is_char_device() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "neither a file nor a pipe"));
     }
     let mut bytes = Vec::new();
@@ -54,7 +55,9 @@ mod tests {
     fn what_is_no_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(read(directory.path()).unwrap_err().kind(), ErrorKind::IsADirectory);
-        assert_eq!(read("/dev/zero".as_ref()).unwrap_err().kind(), ErrorKind::InvalidInput);
+        let socket = directory.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(read(&socket).is_err());
         assert_eq!(read(&directory.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
@@ -64,6 +67,12 @@ mod tests {
         let path = directory.path().join("pipe");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_device_is_read_to_its_end() {
+        assert_eq!(read("/dev/null".as_ref()).unwrap(), b"");
+        assert_eq!(read("/dev/zero".as_ref()).unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 
     #[test]

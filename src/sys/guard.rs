@@ -14,20 +14,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
-use crate::process::{Exit, Pid, Signal};
+use crate::process::{Exit, Pid, SAME_REQUEST, Signal};
 use crate::sys::census;
-use crate::sys::cleanup::{Cleanup, Heard};
+use crate::sys::cleanup::{Cleanup, Interruption};
 use crate::sys::link::{FromGuard, FromSupervisor, Link, Peer};
 use crate::sys::signals::{self, Received, Signals};
-use crate::sys::startup::Hangup;
-use crate::sys::stdio::write_stderr;
-
-/// A signal this soon after the supervisor's end is a copy of the one that it has obeyed.
-const SAME_REQUEST: Duration = Duration::from_millis(500);
+use crate::sys::startup::{self, Hangup};
+use crate::sys::stdio::write_stderr_unless_stuck;
 
 /// Which of the two processes this one is, once they are two.
 #[derive(Debug)]
@@ -56,6 +53,7 @@ pub fn split(grace: Duration, hangup: Hangup) -> io::Result<Side> {
         ForkResult::Parent { child } => {
             drop(supervisor_end);
             set_name();
+            startup::let_go_but(&guard_end);
             let status = keep_guard(Ward::Supervisor, Some(guard_end), Pid(child.as_raw()), hangup, grace)?;
             Ok(Side::Guard(status))
         }
@@ -72,7 +70,7 @@ pub fn accompany(command: Pid, grace: Duration, hangup: Hangup) -> io::Result<i3
 pub fn stand_in(deadline: Instant) {
     Cleanup::new(census::own_pid()).end_descendants(deadline, |pause| {
         thread::sleep(pause);
-        Heard::Nothing
+        Interruption::None
     });
 }
 
@@ -145,28 +143,38 @@ impl Guard {
         if let Exit::Signal(signal) = exit
             && self.kind == Ward::Supervisor
         {
-            write_stderr(&format!("procman: the supervisor was killed by {signal}, ending what it has left"));
+            write_stderr_unless_stuck(&format!(
+                "procman: the supervisor was killed by {signal}, ending what it has left"
+            ));
         }
         let unkillable = self.end_descendants();
         if unkillable.is_empty() {
             return exit.status();
         }
         let names: Vec<String> = unkillable.iter().map(Pid::to_string).collect();
-        write_stderr(&format!("procman: cannot be killed, still running: process {}", names.join(", ")));
+        write_stderr_unless_stuck(&format!(
+            "procman: cannot be killed, still running: process {}",
+            names.join(", ")
+        ));
         exit.status().max(1)
     }
 
     fn pass_on(&mut self, received: Received) {
-        match received.signal {
-            Signal::CHLD => {}
+        match (self.kind, received.signal) {
+            (_, Signal::CHLD) => {}
+            (Ward::Command, signal) => {
+                let _ = signals::signal_group(self.ward, signal);
+                if is_request(signal) {
+                    // A stopped process acts on it only when it is continued.
+                    let _ = signals::signal_group(self.ward, Signal::CONT);
+                }
+            }
             // Whoever continues the guard means procman.
-            Signal::CONT => drop(signals::signal_process(self.ward, Signal::CONT)),
-            signal => match (self.kind, &mut self.link) {
-                (Ward::Command, _) => drop(signals::signal_group(self.ward, signal)),
-                (Ward::Supervisor, Some(link)) => link.tell_supervisor(FromGuard::Signal(received)),
-                // It is about to end.
-                (Ward::Supervisor, None) => {}
-            },
+            (Ward::Supervisor, Signal::CONT) => drop(signals::signal_process(self.ward, Signal::CONT)),
+            // Without a line it is about to end.
+            (Ward::Supervisor, _) => {
+                self.link.iter_mut().for_each(|link| link.tell_supervisor(FromGuard::Signal(received)));
+            }
         }
     }
 
@@ -190,28 +198,29 @@ impl Guard {
 
     /// Waits for every child that has ended, and stops when the supervisor has stopped.
     fn reap(&mut self) -> Reaped {
-        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
         loop {
-            match waitpid(None, Some(flags)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid.as_raw() == self.ward.0 => {
-                    return Reaped::Ward(Exit::Code(code));
-                }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid.as_raw() == self.ward.0 => {
-                    return Reaped::Ward(Exit::Signal(Signal(signal as i32)));
-                }
-                Ok(WaitStatus::Stopped(pid, _)) if pid.as_raw() == self.ward.0 => self.stop_too(),
-                Ok(WaitStatus::StillAlive) => return Reaped::Nothing,
-                Err(Errno::ECHILD) => return Reaped::NoChild,
-                // An orphan, be it that nix has no name for the real-time signal that ended it.
-                Ok(_) | Err(_) => {}
+            let mut status = 0;
+            // SAFETY: waitpid writes one int. nix's wrapper knows no real-time signals.
+            let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+            match pid {
+                0 => return Reaped::Nothing,
+                -1 if Errno::last() == Errno::ECHILD => return Reaped::NoChild,
+                _ if pid != self.ward.0 => {}
+                _ if libc::WIFSTOPPED(status) => self.stop_too(),
+                _ if libc::WIFEXITED(status) => return Reaped::Ward(Exit::Code(libc::WEXITSTATUS(status))),
+                _ => return Reaped::Ward(Exit::Signal(Signal(libc::WTERMSIG(status)))),
             }
         }
     }
 
     /// Stops with the supervisor, so that a shell sees one job that has stopped.
     fn stop_too(&self) {
-        // The kernel does not stop PID 1, and there is no shell that would continue its job.
+        // The kernel does not stop PID 1, and there is no shell that would continue its job: a supervisor that
+        // stood still would obey no request any more. A command may have its own reasons.
         if census::own_pid() == Pid(1) {
+            if self.kind == Ward::Supervisor {
+                let _ = signals::signal_process(self.ward, Signal::CONT);
+            }
             return;
         }
         // It may have been continued in the meantime; then nobody would continue the guard.
@@ -258,14 +267,15 @@ impl Guard {
 
     /// Ends everything below this process, and returns what could not be ended.
     fn end_descendants(mut self) -> Vec<Pid> {
+        // Whoever still holds the other end has nothing to say.
+        self.link = None;
         let began = Instant::now();
         let deadline = self.stop.map_or(began + self.grace, |stop| stop.deadline);
         let mut cleanup = std::mem::replace(&mut self.cleanup, Cleanup::new(census::own_pid()));
         cleanup.end_descendants(deadline, |pause| {
             self.wait(Some(Instant::now() + pause));
-            let is_request = |r: &Received| matches!(r.signal, Signal::HUP | Signal::INT | Signal::TERM);
-            let asked = self.signals.pending().iter().any(is_request);
-            if asked && began.elapsed() > SAME_REQUEST { Heard::Hurry } else { Heard::Nothing }
+            let asked = self.signals.pending().iter().any(|received| is_request(received.signal));
+            if asked && began.elapsed() > SAME_REQUEST { Interruption::Hurry } else { Interruption::None }
         })
     }
 }
@@ -287,3 +297,7 @@ fn become_subreaper() {}
 
 #[cfg(not(all(target_os = "linux", not(procman_portable))))]
 fn set_name() {}
+
+fn is_request(signal: Signal) -> bool {
+    matches!(signal, Signal::HUP | Signal::INT | Signal::TERM)
+}

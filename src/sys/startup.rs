@@ -1,6 +1,7 @@
 //! What procman puts right about itself before it does anything: inherited descriptors, limits, signals.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -67,12 +68,29 @@ fn close_inherited_on_exec() {
 
 #[cfg(not(all(target_os = "linux", not(procman_portable))))]
 fn close_inherited_on_exec() {
-    let listed = std::fs::read_dir("/dev/fd").into_iter().flatten();
-    let listed = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    for descriptor in listed.filter(|number| *number > 2).collect::<Vec<i32>>() {
+    for descriptor in open_descriptors().into_iter().filter(|number| *number > 2) {
         // SAFETY: the call only sets a flag, and fails on a descriptor that is not open.
         unsafe {
             libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
         }
     }
+}
+
+/// Lets go of what a process holds that only waits: every descriptor from 3 up but `kept`, and its directory.
+///
+/// Whoever waits for the end of a pipe that procman inherited, or wants to unmount, must not wait for it.
+pub fn let_go_but(kept: &impl AsFd) {
+    let kept = kept.as_fd().as_raw_fd();
+    for descriptor in open_descriptors().into_iter().filter(|number| *number > 2 && *number != kept) {
+        // SAFETY: nothing in this process knows of any other descriptor yet.
+        unsafe {
+            libc::close(descriptor);
+        }
+    }
+    let _ = std::env::set_current_dir("/");
+}
+
+fn open_descriptors() -> Vec<i32> {
+    let listed = std::fs::read_dir("/dev/fd").into_iter().flatten();
+    listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }

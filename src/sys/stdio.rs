@@ -32,16 +32,29 @@ pub fn write_stdout(bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Writes lines to standard error, unless nobody takes them.
-///
-/// Standard error is often the same pipe or terminal as standard output, and an end must not wait for it.
+/// Writes lines to standard error, however long the reader takes. Nobody can be told that this failed.
 pub fn write_stderr(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes lines to standard error unless nobody takes them.
+///
+/// For whatever runs or ends a formation: standard error is often the same pipe or terminal as standard
+/// output, and an end must not wait for it.
+pub fn write_stderr_unless_stuck(text: &str) {
     let stderr = io::stderr();
     let mut interest = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
     if matches!(poll(&mut interest, PollTimeout::from(STDERR_PATIENCE)), Ok(1..)) {
-        // Nobody can be told that this failed.
-        let _ = writeln!(stderr.lock(), "{text}");
+        write_stderr(text);
     }
+}
+
+/// Returns an error of the system without its number, in lower case.
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
 fn wait_writable(descriptor: BorrowedFd<'_>) {

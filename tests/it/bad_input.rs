@@ -83,7 +83,7 @@ fn the_procfile_is_no_file() {
     check_app(
         &app,
         &["start", "-f", "/dev/null"],
-        "procman: cannot read `/dev/null`: neither a file nor a pipe\n",
+        "procman: /dev/null:1:1: no process at all: write `name: command`\n",
     );
     check_app(
         &app,

@@ -130,11 +130,25 @@ fn a_container_without_proc_keeps_the_promises() {
 }
 
 #[test]
+fn as_pid_1_a_stop_from_the_terminal_does_not_freeze_it() {
+    let app = App::new(&format!("web: {IDLE}\n"));
+    let Some(running) = start(&app, &["start"]) else { return };
+    running.wait_for("ready");
+    let init = init(&running);
+    kill(init, Signal::SIGTSTP).unwrap();
+    kill(init, Signal::SIGTERM).unwrap();
+    assert_eq!(running.finish().status, Some(0));
+}
+
+#[test]
 fn run_as_pid_1_passes_signals_and_statuses() {
     let app = App::new("web: exit 6\n");
     for (command, status) in [
         (&["sh", "-c", "exit 7"][..], 7),
         (&["sh", "-c", "kill -9 $$"], 137),
+        // A real-time signal, with and without an orphan that outlives the command.
+        (&["sh", "-c", "kill -40 $$"], 168),
+        (&["sh", "-c", "setsid sleep 1000 & kill -40 $$"], 168),
         (&["nosuch"], 127),
         (&["web"], 6),
     ] {
