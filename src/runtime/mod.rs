@@ -8,7 +8,7 @@ mod groups;
 pub mod pump;
 mod sink;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::future::{pending, ready};
 use std::io;
@@ -110,9 +110,9 @@ struct Runtime<'a> {
     link: Option<Ready<Link>>,
     ends: UnboundedReceiver<End>,
     end_sender: UnboundedSender<End>,
-    /// Facts that came of carrying orders out. They wait their turn, so that a signal is heard between two
-    /// spawns.
-    facts: VecDeque<Event>,
+    /// Facts that came of carrying orders out. They are told after a look at what has come in, so that a
+    /// signal is heard between two spawns.
+    facts: Vec<Event>,
     next_stream: usize,
     open_files: u64,
     failure: Option<(InstanceId, SpawnError)>,
@@ -154,7 +154,7 @@ impl<'a> Runtime<'a> {
             link: Some(Ready::new(job.link)?),
             ends,
             end_sender,
-            facts: VecDeque::from([Event::Asked(Request::Start(job.plan.formation().instances().collect()))]),
+            facts: vec![Event::Asked(Request::Start(job.plan.formation().instances().collect()))],
             next_stream: 0,
             open_files: job.inherited.open_files,
             failure: None,
@@ -164,7 +164,10 @@ impl<'a> Runtime<'a> {
 
     async fn run(mut self) -> io::Result<Outcome> {
         loop {
-            for event in self.next().await? {
+            let events = self.next().await?;
+            // What has been done is told before what came in meanwhile: a signal is for those that run.
+            let facts = std::mem::take(&mut self.facts);
+            for event in facts.into_iter().chain(events) {
                 if let Some(status) = self.handle(event) {
                     return Ok(self.outcome(status));
                 }
@@ -201,8 +204,7 @@ impl<'a> Runtime<'a> {
                 let (messages, peer) = heard?;
                 Ok(self.heard(&messages, peer))
             }
-            // That an instance was spawned has to be told before that it ended.
-            () = ready(()), if !self.facts.is_empty() => Ok(self.facts.pop_front().into_iter().collect()),
+            () = ready(()), if !self.facts.is_empty() => Ok(Vec::new()),
             _ = self.ends.recv_many(&mut ends, usize::MAX) => Ok(self.ended(ends)),
             Some(note) = self.notes.recv() => Ok(noted(note)),
             () = sleep_until(deadline.unwrap_or(self.began).into()), if deadline.is_some() => {
@@ -306,7 +308,7 @@ impl<'a> Runtime<'a> {
         let spawned = match self.plan.instance(&id) {
             Some(invocation) => with_order(&invocation, self.open_files, child::spawn),
             // The plan has been asked about every instance before the first was started.
-            None => return self.facts.push_back(Event::SpawnFailed { id, exit: Exit::Code(1) }),
+            None => return self.facts.push(Event::SpawnFailed { id, exit: Exit::Code(1) }),
         };
         match spawned {
             Ok((mut child, pipe)) => {
@@ -318,7 +320,7 @@ impl<'a> Runtime<'a> {
                 self.pump.open(stream, source, pipe, format!("started with pid {pid}"));
                 self.tell_guard(FromSupervisor::GroupStarted(pid));
                 self.instances.insert(id.clone(), Live { group: pid, stream, exit: None });
-                self.facts.push_back(Event::Spawned { id: id.clone(), pid });
+                self.facts.push(Event::Spawned { id: id.clone(), pid });
                 let ends = self.end_sender.clone();
                 tokio::spawn(async move {
                     // Waiting fails only for a child that somebody else has reaped, and nobody does.
@@ -328,7 +330,7 @@ impl<'a> Runtime<'a> {
             }
             Err(error) => {
                 self.pump.say(format!("{id} could not be started"));
-                self.facts.push_back(Event::SpawnFailed { id: id.clone(), exit: error.exit() });
+                self.facts.push(Event::SpawnFailed { id: id.clone(), exit: error.exit() });
                 self.failure.get_or_insert((id, error));
             }
         }
