@@ -85,6 +85,7 @@ pub fn read(env: &mut Env, text: &[u8], outer: &dyn Fn(&str) -> Option<String>) 
         Err(fault) => return vec![fault],
     };
     let mut faults = Vec::new();
+    let mut total = 0;
     let mut rest = &*text;
     let mut line = 1;
     while !rest.is_empty() {
@@ -93,7 +94,9 @@ pub fn read(env: &mut Env, text: &[u8], outer: &dyn Fn(&str) -> Option<String>) 
             Some(Assignment { name, value, start, end }) => {
                 let lookup = |name: &str| env.get(name).map(str::to_owned).or_else(|| outer(name));
                 let value = evaluate(&value, &lookup)
+                    .filter(|value| total + value.len() <= MOST)
                     .ok_or_else(|| (start, FaultKind::TooLarge { name: name.to_owned() }))?;
+                total += value.len();
                 env.0.insert(name.to_owned(), value);
                 Ok(end)
             }
@@ -117,6 +120,10 @@ pub fn read(env: &mut Env, text: &[u8], outer: &dyn Fn(&str) -> Option<String>) 
     }
     faults
 }
+
+/// How many bytes the values of one file may have together: more than any system gives to a process. Values
+/// that refer to one another would otherwise grow with the square of the file.
+const MOST: usize = 8 * 1024 * 1024;
 
 const BLANKS: [char; 3] = [' ', '\t', '\r'];
 
@@ -487,6 +494,14 @@ mod tests {
         let words: Vec<String> = faults.iter().map(|fault| format!("{fault:?} {}", fault.kind)).collect();
         assert_eq!((words.len(), format!("{env:?}")), (4, "{\"B\"}".to_owned()));
         assert!(!words.concat().contains("s3cret"), "{words:?}");
+    }
+
+    #[test]
+    fn values_that_refer_to_one_another_have_a_limit_together() {
+        let chain: String = (1..60_000).map(|n| format!("A{n}=x$A{}\n", n - 1)).collect();
+        let faults = read(&mut Env::default(), format!("A0=\n{chain}").as_bytes(), &|_| None);
+        assert_eq!(faults.len(), 1);
+        assert_eq!(faults[0].kind.severity(), Severity::Error);
     }
 
     proptest! {

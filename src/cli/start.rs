@@ -79,13 +79,7 @@ pub fn colour_of_environment() -> Colour {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let forced = env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
     let dumb = env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"));
-    if is_set("NO_COLOR") {
-        no_colour()
-    } else if forced || (stdout_is_terminal() && !dumb) {
-        Colour::On
-    } else {
-        no_colour()
-    }
+    if forced || (stdout_is_terminal() && !dumb && !is_set("NO_COLOR")) { Colour::On } else { no_colour() }
 }
 
 /// Returns no colour of procman's own; on a terminal those of an instance must not bleed into the next line.

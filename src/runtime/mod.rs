@@ -250,13 +250,19 @@ impl<'a> Runtime<'a> {
         }
         // Groups that lost their leader earlier may be found empty by the same look.
         let mut empty = self.groups.take(children, &self.leaders());
-        empty.iter().for_each(|id| self.forget(id));
-        let exited = exits.into_iter().map(|(id, exit)| {
+        let mut events = Vec::new();
+        // The line that is shown first is that of the end that is told first: it decides the exit code.
+        for (id, exit) in exits {
             let group = if empty.remove(&id) { Group::Empty } else { Group::Inhabited };
-            Event::Exited { id, exit, group }
-        });
-        let mut events: Vec<Event> = exited.collect();
-        events.extend(empty.into_iter().map(|id| Event::GroupEmptied { id }));
+            if group == Group::Empty {
+                self.forget(&id);
+            }
+            events.push(Event::Exited { id, exit, group });
+        }
+        for id in empty {
+            self.forget(&id);
+            events.push(Event::GroupEmptied { id });
+        }
         events
     }
 

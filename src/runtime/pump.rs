@@ -22,6 +22,7 @@ use tokio::sync::mpsc as notes;
 use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
 use crate::runtime::sink::{Sink, Tally};
 use crate::sys::child::{grow_pipe, waiting_bytes};
+use crate::sys::stdio::stdout_has_reader;
 
 /// How much is read from one pipe before the next one has its turn.
 const READ: usize = 128 * 1024;
@@ -35,6 +36,8 @@ const HOT: u32 = 8;
 const HOT_PIPES: usize = 64;
 
 const WAKE: Token = Token(usize::MAX);
+/// Standard output, which has only one thing to tell: that its reader has gone.
+const OUTPUT: Token = Token(usize::MAX - 1);
 
 /// What the pump has to report.
 #[derive(Debug)]
@@ -74,6 +77,12 @@ impl Pump {
     pub fn start(style: Style, system: Source) -> io::Result<(Pump, notes::UnboundedReceiver<Note>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        if stdout_has_reader() {
+            // That a reader goes away is told whatever one is interested in, and nothing can be read there.
+            // Where that cannot be waited for, the next write tells.
+            let output = io::stdout().as_raw_fd();
+            let _ = poll.registry().register(&mut SourceFd(&output), OUTPUT, Interest::READABLE);
+        }
         let (commands, inbox) = mpsc::channel();
         let (notes, reports) = notes::unbounded_channel();
         let tally = Arc::new(Tally::default());
@@ -199,8 +208,11 @@ impl Worker {
                 }
             }
             for event in &events {
-                if event.token() != WAKE {
-                    self.queue(StreamKey(event.token().0));
+                match event.token() {
+                    WAKE => {}
+                    OUTPUT if event.is_write_closed() || event.is_error() => self.sink.close(),
+                    OUTPUT => {}
+                    Token(key) => self.queue(StreamKey(key)),
                 }
             }
             progress = self.turn();

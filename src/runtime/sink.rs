@@ -68,6 +68,14 @@ impl Sink {
         Sink { state: State::Open, failure: Failure::Unheard, large_batches: 0, tally, notes }
     }
 
+    /// Takes the news that nobody reads standard output any more.
+    pub fn close(&mut self) {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            let _ = self.notes.send(Note::Closed);
+        }
+    }
+
     /// Writes a batch, however long the reader takes.
     pub fn write(&mut self, batch: &[u8]) {
         self.note_size(batch.len());
@@ -85,8 +93,7 @@ impl Sink {
                     self.failure = Failure::Unheard;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
-                    self.state = State::Closed;
-                    let _ = self.notes.send(Note::Closed);
+                    self.close();
                 }
                 Err(error) => {
                     self.state = State::Failing(Instant::now() + RETRY);

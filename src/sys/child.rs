@@ -183,7 +183,10 @@ fn prepare(parent: u32, open_files: u64) -> io::Result<()> {
     // SAFETY: signal(2), prctl(2), getppid(2) and sigprocmask(2) may be called here; the set is initialised.
     unsafe {
         for number in 1..=64 {
-            // Fails for those that cannot be changed, which have their default anyway.
+            // What came between fork and the new group was meant for procman, which has it too; ignoring a
+            // signal discards it. A pending SIGTSTP would stop this process before exec, and with it procman,
+            // which waits for exec. Both calls fail for what cannot be changed, which has its default anyway.
+            libc::signal(number, libc::SIG_IGN);
             libc::signal(number, libc::SIG_DFL);
         }
         #[cfg(target_os = "linux")]

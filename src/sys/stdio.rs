@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{SFlag, fstat};
 
 /// How long a message waits for room, in milliseconds.
 const STDERR_PATIENCE: u16 = 500;
@@ -15,6 +16,12 @@ const STDERR_PATIENCE: u16 = 500;
 /// Returns whether standard output is a terminal.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
+}
+
+/// Returns whether standard output is a pipe or a socket, so that somebody who reads it may go away.
+pub fn stdout_has_reader() -> bool {
+    let kind = fstat(io::stdout()).map_or(0, |status| status.st_mode & SFlag::S_IFMT.bits());
+    kind == SFlag::S_IFIFO.bits() || kind == SFlag::S_IFSOCK.bits()
 }
 
 /// Writes some of `bytes` to standard output and returns how many; waits until at least one can be.

@@ -230,7 +230,7 @@ fn colour_follows_the_options() {
 fn colour_follows_the_environment() {
     check_colour(&[], &[("CLICOLOR_FORCE", "1")], true);
     check_colour(&[], &[("CLICOLOR_FORCE", "0")], false);
-    check_colour(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false);
+    check_colour(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], true);
     check_colour(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")], true);
     check_colour(&[], &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")], true);
     check_colour(&["--color"], &[("NO_COLOR", "1")], true);

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::support::{App, IDLE, procman};
+use crate::support::{App, Gate, IDLE, procman};
 
 /// Returns a command that says when it is asked to end, and ends.
 fn polite() -> String {
@@ -208,5 +208,19 @@ fn many_groups_that_empty_while_others_end_are_all_seen_to_be_empty() {
         app.assert_nothing_is_left();
         assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
         assert_eq!(end.status, Some(0));
+    }
+}
+
+#[test]
+fn of_two_ends_at_once_the_one_shown_first_gives_the_code() {
+    let app = App::new("a: read go < a; exit 3\nb: read go < b; exit 4\n");
+    let mut gates = [app.gate("b"), app.gate("a")];
+    for _ in 0..20 {
+        let running = app.start(&["--no-timestamp"]);
+        running.wait_for("b.1    | started");
+        gates.iter_mut().for_each(Gate::open);
+        let end = running.finish();
+        let first = end.stdout.lines().find_map(|line| line.split_once("exited with code ")).unwrap().1;
+        assert_eq!(end.status, first.parse().ok(), "{}", end.stdout);
     }
 }

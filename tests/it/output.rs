@@ -194,6 +194,17 @@ fn a_reader_that_pauses_loses_nothing() {
 }
 
 #[test]
+fn a_reader_that_goes_away_while_nothing_is_written_ends_the_formation() {
+    let app = App::new("web: echo ready; exec sleep 1000\n");
+    let (running, stdout) = app.run_unread(app.procman(&["start", "--no-timestamp"]));
+    let mut lines = BufReader::new(stdout).lines();
+    while lines.next().unwrap().unwrap() != "web.1  | ready" {}
+    drop(lines);
+    assert_eq!(running.finish().status, Some(0));
+    app.assert_nothing_left();
+}
+
+#[test]
 fn a_reader_that_is_stuck_does_not_stop_the_stop() {
     let app = App::new("web: exec yes\nworker: trap '' TERM; exec yes no\n");
     let (running, stdout) = app.run_unread(app.procman(&["start", "--no-timestamp", "-t", "1"]));

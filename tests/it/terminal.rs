@@ -1,6 +1,6 @@
 //! procman on a terminal: colours, Ctrl-C, Ctrl-Z and `fg`, a terminal that goes away.
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::support::{App, IDLE, IDLE_ON, guard_of, procman, state, supervisor_of, wait_until, without_pid};
@@ -163,4 +163,24 @@ fn a_background_job_writes_in_spite_of_tostop() {
     running.wait_for("from the background");
     running.wait_for("ended 3");
     running.finish();
+}
+
+#[test]
+fn a_stop_from_the_terminal_while_processes_are_started_freezes_nothing() {
+    use std::os::unix::process::CommandExt;
+
+    for round in 0..10 {
+        let app = App::new("web: exec sleep 1000\n");
+        let mut command = app.procman(&["start", "--no-timestamp", "-m", "web=40"]);
+        // The terminal signals the whole foreground group, with whatever has just been forked in it.
+        command.process_group(0);
+        let running = app.run(command);
+        running.wait_for(&format!("web.{}", 1 + round * 3));
+        killpg(running.pid(), Signal::SIGTSTP).unwrap();
+        wait_until("procman stands still", || state(running.pid().as_raw()) == Some('T'));
+        killpg(running.pid(), Signal::SIGCONT).unwrap();
+        running.wait_for("web.40");
+        running.signal(Signal::SIGTERM);
+        assert_eq!(running.finish().status, Some(0));
+    }
 }
