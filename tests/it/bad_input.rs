@@ -27,7 +27,7 @@ fn check_end(app: &App, end: &End, expected: &str) {
     assert_eq!((end.status, end.stdout.as_str()), (Some(1), ""));
     assert!(!app.root().join("spawned").exists(), "something was spawned");
     assert!(!end.stderr.contains(SECRET));
-    app.assert_nothing_left();
+    app.wait_until_nothing_is_left();
 }
 
 /// Checks what `start` and `check` say about a Procfile.

@@ -39,7 +39,7 @@ fn has_python(app: &App) -> bool {
 #[track_caller]
 fn assert_calm(app: &App, end: &End) {
     assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""), "{}", end.stdout);
-    app.assert_nothing_left();
+    app.wait_until_nothing_is_left();
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn twelve_factor_without_its_release_says_what_to_do() {
     let end = app.start(&["-d", root.to_str().unwrap(), "-p", &free_port().to_string()]).finish();
     assert!(end.stdout.contains("run `procman run release` first"), "{}", end.stdout);
     assert_eq!(end.status, Some(1));
-    app.assert_nothing_left();
+    app.wait_until_nothing_is_left();
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_killed_guard_leaves_nothing_of_a_group() {
     let (app, running) = with_sleepers(IN_THE_GROUP, 3, &[]);
     running.signal(Signal::SIGKILL);
     let end = running.finish();
-    app.assert_nothing_left();
+    app.wait_until_nothing_is_left();
     assert_eq!(end.signal, Some(Signal::SIGKILL as i32));
     assert_eq!(end.lines_of("system"), ["the guard process is gone, sending SIGTERM to all processes"]);
 }
@@ -137,7 +137,7 @@ mod escapees {
         let (app, running) = with_sleepers(ESCAPED, 5, &[]);
         running.signal(Signal::SIGKILL);
         running.finish();
-        app.assert_nothing_left();
+        app.wait_until_nothing_is_left();
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod escapees {
         kill(supervisor, Signal::SIGKILL).unwrap();
         running.signal(Signal::SIGKILL);
         running.finish();
-        app.assert_nothing_left();
+        app.wait_until_nothing_is_left();
     }
 
     #[test]

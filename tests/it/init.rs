@@ -48,7 +48,7 @@ fn a_request_stops_a_formation_in_a_container() {
         running.wait_for("ready");
         kill(init(&running), signal).unwrap();
         let end = running.finish();
-        app.assert_nothing_left();
+        app.wait_until_nothing_is_left();
         assert_eq!(end.status, Some(0), "{end:?}");
         assert_eq!(end.lines_of("web.1")[2..], ["bye", "exited with code 0"]);
         assert_eq!(end.stderr, "");
@@ -125,7 +125,7 @@ fn a_container_without_proc_keeps_the_promises() {
     running.wait_for("ready");
     kill(init(&running), Signal::SIGTERM).unwrap();
     let end = running.finish();
-    app.assert_nothing_left();
+    app.wait_until_nothing_is_left();
     assert_eq!(end.status, Some(0));
 }
 
@@ -163,7 +163,7 @@ fn run_as_pid_1_passes_signals_and_statuses() {
     running.wait_for("got USR1");
     kill(init, Signal::SIGTERM).unwrap();
     let end = running.finish();
-    app.assert_nothing_left();
+    app.wait_until_nothing_is_left();
     assert_eq!(end.stdout, "ready\ngot USR1\ngot TERM\n");
     assert_eq!(end.status, Some(5));
 }

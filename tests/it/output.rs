@@ -201,7 +201,7 @@ fn a_reader_that_goes_away_while_nothing_is_written_ends_the_formation() {
     while lines.next().unwrap().unwrap() != "web.1  | ready" {}
     drop(lines);
     assert_eq!(running.finish().status, Some(0));
-    app.assert_nothing_left();
+    app.wait_until_nothing_is_left();
 }
 
 #[test]

@@ -201,7 +201,7 @@ impl App {
 
     /// Waits until nothing that carries this app's mark is left.
     #[track_caller]
-    pub fn assert_nothing_left(&self) {
+    pub fn wait_until_nothing_is_left(&self) {
         wait_until("nothing is left", || self.left().is_empty());
     }
 }
