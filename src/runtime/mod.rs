@@ -26,7 +26,7 @@ use crate::runtime::groups::Groups;
 use crate::runtime::pump::{Note, Pump};
 use crate::supervisor::{Action, Event, Group, Receiver, Request, Settings, Supervisor, Time};
 use crate::sys::child::{self, Child, Order, SpawnError};
-use crate::sys::link::{FromGuard, FromSupervisor, Link, Peer};
+use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::ready::Ready;
 use crate::sys::signals::{Received, Signals};
 use crate::sys::startup::Inherited;
@@ -201,8 +201,8 @@ impl<'a> Runtime<'a> {
                 Ok(self.received(&received?))
             }
             heard = hear(&mut self.link) => {
-                let (messages, peer) = heard?;
-                Ok(self.heard(&messages, peer))
+                let (received, peer) = heard?;
+                Ok(self.heard(received, peer))
             }
             () = ready(()), if !self.facts.is_empty() => Ok(Vec::new()),
             _ = self.ends.recv_many(&mut ends, usize::MAX) => Ok(self.ended(ends)),
@@ -222,9 +222,9 @@ impl<'a> Runtime<'a> {
         received.iter().map(|received| signalled(*received, Receiver::Supervisor)).collect()
     }
 
-    fn heard(&mut self, messages: &[FromGuard], peer: Peer) -> Vec<Event> {
-        let signal = |FromGuard::Signal(received): &FromGuard| signalled(*received, Receiver::Guard);
-        let mut events: Vec<Event> = messages.iter().map(signal).collect();
+    fn heard(&mut self, received: Vec<Received>, peer: Peer) -> Vec<Event> {
+        let signal = |received| signalled(received, Receiver::Guard);
+        let mut events: Vec<Event> = received.into_iter().map(signal).collect();
         if peer == Peer::Gone {
             self.link = None;
             events.push(Event::GuardLost);
@@ -374,7 +374,7 @@ fn suspend() -> Event {
 }
 
 /// Waits for the guard; for ever once it is gone.
-async fn hear(link: &mut Option<Ready<Link>>) -> io::Result<(Vec<FromGuard>, Peer)> {
+async fn hear(link: &mut Option<Ready<Link>>) -> io::Result<(Vec<Received>, Peer)> {
     match link {
         Some(link) => link.read(Link::hear_guard).await,
         None => pending().await,

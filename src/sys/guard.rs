@@ -21,7 +21,7 @@ use nix::unistd::{ForkResult, fork};
 use crate::process::{Exit, Pid, SAME_REQUEST, Signal};
 use crate::sys::census;
 use crate::sys::cleanup::{Cleanup, Interruption};
-use crate::sys::link::{FromGuard, FromSupervisor, Link, Peer};
+use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::signals::{self, Received, Signals};
 use crate::sys::startup::{self, Hangup};
 use crate::sys::stdio::write_stderr_unless_stuck;
@@ -173,7 +173,7 @@ impl Guard {
             (Ward::Supervisor, Signal::CONT) => drop(signals::signal_process(self.ward, Signal::CONT)),
             // Without a line it is about to end.
             (Ward::Supervisor, _) => {
-                self.link.iter_mut().for_each(|link| link.tell_supervisor(FromGuard::Signal(received)));
+                self.link.iter_mut().for_each(|link| link.tell_supervisor(received));
             }
         }
     }

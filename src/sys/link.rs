@@ -10,13 +10,6 @@ use std::os::unix::net::UnixStream;
 use crate::process::{Pid, Sender, Signal};
 use crate::sys::signals::Received;
 
-/// What the guard tells the supervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FromGuard {
-    /// A signal came to the guard.
-    Signal(Received),
-}
-
 /// What the supervisor tells the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FromSupervisor {
@@ -59,11 +52,11 @@ impl Link {
         Ok((link(one), link(other)))
     }
 
-    /// Tells the supervisor something, without waiting.
-    pub fn tell_supervisor(&mut self, message: FromGuard) {
-        self.send(match message {
-            FromGuard::Signal(Received { signal, sender: Sender::Kernel }) => [1, signal.0, 0, 0],
-            FromGuard::Signal(Received { signal, sender: Sender::Process(pid) }) => [1, signal.0, 1, pid.0],
+    /// Tells the supervisor of a signal that came to the guard, without waiting.
+    pub fn tell_supervisor(&mut self, Received { signal, sender }: Received) {
+        self.send(match sender {
+            Sender::Kernel => [1, signal.0, 0, 0],
+            Sender::Process(pid) => [1, signal.0, 1, pid.0],
         });
     }
 
@@ -76,17 +69,14 @@ impl Link {
         });
     }
 
-    /// Returns what the guard has told, and whether it is still there.
-    pub fn hear_guard(&mut self) -> (Vec<FromGuard>, Peer) {
+    /// Returns the signals that came to the guard, and whether it is still there.
+    pub fn hear_guard(&mut self) -> (Vec<Received>, Peer) {
         let (messages, peer) = self.receive();
         let meaning = |message: [i32; 4]| match message {
-            [1, signal, 0, _] => {
-                Some(FromGuard::Signal(Received { signal: Signal(signal), sender: Sender::Kernel }))
+            [1, signal, 0, _] => Some(Received { signal: Signal(signal), sender: Sender::Kernel }),
+            [1, signal, _, pid] => {
+                Some(Received { signal: Signal(signal), sender: Sender::Process(Pid(pid)) })
             }
-            [1, signal, _, pid] => Some(FromGuard::Signal(Received {
-                signal: Signal(signal),
-                sender: Sender::Process(Pid(pid)),
-            })),
             _ => None,
         };
         (messages.into_iter().filter_map(meaning).collect(), peer)
@@ -171,7 +161,7 @@ impl AsFd for Link {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{FromGuard, FromSupervisor, Link, Peer};
+    use super::{FromSupervisor, Link, Peer};
     use crate::process::{Pid, Sender, Signal};
     use crate::sys::signals::Received;
 
@@ -179,8 +169,8 @@ mod tests {
     fn messages_arrive_as_they_were_told() {
         let (mut guard, mut supervisor) = Link::pair().unwrap();
         let told = [
-            FromGuard::Signal(Received { signal: Signal::TERM, sender: Sender::Process(Pid(77)) }),
-            FromGuard::Signal(Received { signal: Signal::INT, sender: Sender::Kernel }),
+            Received { signal: Signal::TERM, sender: Sender::Process(Pid(77)) },
+            Received { signal: Signal::INT, sender: Sender::Kernel },
         ];
         told.iter().for_each(|message| guard.tell_supervisor(*message));
         assert_eq!(supervisor.hear_guard(), (told.to_vec(), Peer::Present));
@@ -204,7 +194,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_sent_later() {
         let (mut guard, mut supervisor) = Link::pair().unwrap();
-        let signal = FromGuard::Signal(Received { signal: Signal::HUP, sender: Sender::Kernel });
+        let signal = Received { signal: Signal::HUP, sender: Sender::Kernel };
         let mut told = 0;
         while !guard.has_unsent() {
             guard.tell_supervisor(signal);
