@@ -45,3 +45,6 @@ pub mod sys;
 pub mod runtime;
 
 pub mod cli;
+
+#[cfg(test)]
+mod trials;

@@ -304,7 +304,7 @@ fn sources() -> Vec<(String, String)> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path: PathBuf = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap();
-            if name == "tests" {
+            if name == "tests" || name == "trials" {
                 continue;
             }
             if path.is_dir() {

@@ -12,12 +12,12 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::sample::select;
 use proptest::strategy::{Just, Strategy};
-use proptest::test_runner::Config;
 use proptest::{prop_oneof, proptest};
 
 use crate::output::lines::{split_last_line, split_lines};
 use crate::output::tests::transcript::{Player, coloured, json, raw, show_bytes, source, text};
 use crate::output::{Access, Colour, Format, StreamKey, Style};
+use crate::trials;
 
 const STREAMS: Range<usize> = 0..3;
 /// How much the pump reads at once.
@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const RESET: &[u8] = b"\x1b[0m";
 
 proptest! {
-    #![proptest_config(Config { cases: 128, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(trials::trials(128))]
 
     #[test]
     fn text_can_be_read_back(walk in walk()) {

@@ -10,7 +10,7 @@ use crate::formation::InstanceId;
 use crate::process::{Pid, Sender, Signal};
 use crate::supervisor::{Action, Event, Group, Notice, Receiver, Request, Supervisor, Time};
 
-/// Requests this close to the first are the same request.
+/// A request this close to the one before is the same request.
 const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// What has happened so far.
@@ -44,7 +44,7 @@ pub enum Sent {
 struct Stop {
     status: i32,
     deadline: Time,
-    /// When somebody first asked for it.
+    /// When somebody last asked for it; the same request again does not count.
     requested: Option<Time>,
     force: Force,
     output: Output,
@@ -61,6 +61,13 @@ enum Output {
     Flowing,
     Draining,
     Finished,
+}
+
+impl Stop {
+    /// Returns whether a request that comes now is not the last one once more.
+    fn is_another_request(&self, now: Time) -> bool {
+        self.requested.is_some_and(|last| now - last > SAME_REQUEST)
+    }
 }
 
 impl Ledger {
@@ -259,15 +266,16 @@ impl Ledger {
                 let forced = status_of_request(event);
                 let nothing_alive = self.nothing_alive();
                 let stop = self.stopping()?;
+                let asked_again = stop.is_another_request(now);
                 match stop.output {
                     Output::Flowing => {
                         ensure(stop.force == Force::Forced, "only a third request leaves something alive")?;
+                        ensure(asked_again, "a request within half a second is the same one")?;
                         ensure(forced == Some(*status), "a third request finishes with 128 + n")?;
                     }
                     Output::Draining => {
                         ensure(nothing_alive, "nothing is alive at the finish")?;
-                        let waited = stop.requested.map_or(Duration::ZERO, |first| now - first);
-                        let expected = forced.filter(|_| waited > SAME_REQUEST).unwrap_or(stop.status);
+                        let expected = forced.filter(|_| asked_again).unwrap_or(stop.status);
                         ensure(*status == expected, "the status is that of the first cause, or forced")?;
                     }
                     Output::Finished => return Err("there is one finish".into()),
@@ -282,10 +290,10 @@ impl Ledger {
         match notice {
             Notice::Forced(signal) => {
                 let stop = self.stopping()?;
-                let since = stop.requested.map_or(Duration::ZERO, |first| now - first);
-                ensure(since > SAME_REQUEST, "a request within half a second is the same one")?;
+                ensure(stop.is_another_request(now), "a request within half a second is the same one")?;
                 ensure(stop.force == Force::Grace, "a second request comes once")?;
-                *stop = Stop { status: 128 + signal.0, deadline: now, force: Force::Forced, ..*stop };
+                let (status, requested) = (128 + signal.0, Some(now));
+                *stop = Stop { status, deadline: now, requested, force: Force::Forced, ..*stop };
             }
             Notice::Unkillable { id, pid } => {
                 let killed = [Body::Leader(*pid, Sent::Kill), Body::Leftovers(*pid, Sent::Kill)];

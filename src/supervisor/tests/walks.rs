@@ -11,7 +11,6 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::sample::select;
 use proptest::strategy::{Just, Strategy};
-use proptest::test_runner::Config;
 use proptest::{prop_oneof, proptest};
 
 use crate::formation::InstanceId;
@@ -19,12 +18,13 @@ use crate::process::{Exit, Pid, Sender, Signal};
 use crate::supervisor::tests::ledger::Sent;
 use crate::supervisor::tests::transcript::{Player, id};
 use crate::supervisor::{Action, Event, Group, Notice, Receiver, Request, Time};
+use crate::trials;
 
 /// The longest a spawn takes, what SIGKILL and then output may take.
 const FINISH_LIMIT: Duration = Duration::from_secs(1 + 2 + 1);
 
 proptest! {
-    #![proptest_config(Config { cases: 2000, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(trials::trials(2000))]
 
     #[test]
     fn promises_hold_in_every_life(life in life()) {
