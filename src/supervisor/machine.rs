@@ -88,7 +88,10 @@ impl Supervisor {
                 self.signalled(Heard { signal, sender, receiver, at: now }, &mut actions);
             }
             Event::OutputClosed => self.stop(now, 0, StopCause::OutputClosed, &mut actions),
-            Event::GuardLost => self.stop(now, 1, StopCause::GuardLost, &mut actions),
+            Event::GuardLost => {
+                self.relay.guard_lost();
+                self.stop(now, 1, StopCause::GuardLost, &mut actions);
+            }
             Event::Resumed { asleep } => self.resumed(asleep, &mut actions),
             Event::Drained => self.drained(&mut actions),
             Event::TimePassed => {}

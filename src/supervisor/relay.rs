@@ -23,14 +23,23 @@ pub struct Heard {
 #[derive(Clone, Debug, Default)]
 pub struct Relay {
     recent: Vec<Heard>,
+    guard: Guard,
+}
+
+/// Whether there are two processes that hear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Guard {
+    #[default]
+    Present,
+    Lost,
 }
 
 impl Relay {
     /// Returns false for the copy that the other process got of a signal that was heard before.
     pub fn is_news(&mut self, heard: Heard) -> bool {
-        // What the terminal sends reaches both processes for certain: the guard's copy counts.
+        // What the terminal sends reaches both processes for certain: the guard's copy counts, if there is one.
         if heard.sender == Sender::Kernel {
-            return heard.receiver == Receiver::Guard;
+            return heard.receiver == Receiver::Guard || self.guard == Guard::Lost;
         }
         self.recent.retain(|old| heard.at.saturating_sub(old.at) <= SAME_REQUEST);
         let copy = self.recent.iter().position(|old| {
@@ -46,6 +55,11 @@ impl Relay {
                 true
             }
         }
+    }
+
+    /// Takes the news that the guard hears nothing any more.
+    pub fn guard_lost(&mut self) {
+        self.guard = Guard::Lost;
     }
 
     /// Counts the time that procman stood still for nothing: the copy of the signal that stopped it may

@@ -3,7 +3,9 @@
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::support::{App, IDLE, IDLE_ON, guard_of, procman, state, supervisor_of, wait_until, without_pid};
+use crate::support::{
+    App, IDLE, IDLE_ON, guard_of, is_alive, procman, state, supervisor_of, wait_until, without_pid,
+};
 
 #[test]
 fn colours_are_on_where_a_terminal_shows_them() {
@@ -183,4 +185,28 @@ fn a_stop_from_the_terminal_while_processes_are_started_freezes_nothing() {
         running.signal(Signal::SIGTERM);
         assert_eq!(running.finish().status, Some(0));
     }
+}
+
+#[test]
+fn ctrl_c_is_heard_when_the_guard_is_gone() {
+    let app = App::new(&format!("web: trap 'sleep 1; echo later; sleep 1000' TERM; {IDLE}\n"));
+    let mut command = app.command("sh");
+    // Without job control: procman shares its group with a shell that stays, so the terminal still knows it.
+    command.args([
+        "-c",
+        "trap : INT; \"$0\" start --no-timestamp --no-color -t 1000; until [ \"$line\" = bye ]; do read line; done",
+    ]);
+    command.arg(procman());
+    let (running, mut keyboard) = app.run_on_terminal(command);
+    running.wait_for("ready");
+    let guard = guard_of(running.pid());
+    let everything = [supervisor_of(guard), running.pid_of("web.1")];
+    kill(guard, Signal::SIGKILL).unwrap();
+    running.wait_for("later");
+    keyboard.press("\x03");
+    running.wait_for("| SIGINT received again, sending SIGKILL to all processes");
+    wait_until("all are gone", || everything.iter().all(|pid| !is_alive(pid.as_raw())));
+    keyboard.press("bye\n");
+    running.finish();
+    app.assert_nothing_is_left();
 }

@@ -19,6 +19,14 @@ pub struct Ledger {
     grace: Duration,
     bodies: BTreeMap<InstanceId, Body>,
     stop: Option<Stop>,
+    guard: Guard,
+}
+
+/// Whether the guard is there, which hears the terminal as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    Present,
+    Lost,
 }
 
 /// What is in the world of an instance.
@@ -72,7 +80,7 @@ impl Stop {
 
 impl Ledger {
     pub fn new(grace: Duration) -> Self {
-        Ledger { grace, bodies: BTreeMap::new(), stop: None }
+        Ledger { grace, bodies: BTreeMap::new(), stop: None, guard: Guard::Present }
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -132,8 +140,11 @@ impl Ledger {
             Event::Spawned { id, .. } | Event::SpawnFailed { id, .. } => body(id) == Some(Body::Ordered),
             Event::Exited { id, .. } => matches!(body(id), Some(Body::Leader(..))),
             Event::GroupEmptied { id } => matches!(body(id), Some(Body::Leftovers(..))),
-            Event::Signalled { sender: Sender::Kernel, receiver: Receiver::Supervisor, .. } => false,
-            Event::OutputClosed | Event::GuardLost => !self.is_stopping(),
+            Event::Signalled { sender: Sender::Kernel, receiver: Receiver::Supervisor, .. } => {
+                self.guard == Guard::Lost
+            }
+            Event::OutputClosed => !self.is_stopping(),
+            Event::GuardLost => self.guard == Guard::Present,
             Event::Drained => self.is_draining(),
             Event::Signalled { .. } | Event::Resumed { .. } | Event::TimePassed => true,
         }
@@ -189,7 +200,12 @@ impl Ledger {
                 self.begin_stop(now, 0, Some(now));
             }
             Event::OutputClosed => self.begin_stop(now, 0, None),
-            Event::GuardLost => self.begin_stop(now, 1, Some(now)),
+            Event::GuardLost => {
+                self.guard = Guard::Lost;
+                if !self.is_stopping() {
+                    self.begin_stop(now, 1, Some(now));
+                }
+            }
             Event::Resumed { asleep } => {
                 if let Some(stop) = &mut self.stop {
                     stop.deadline += *asleep;
@@ -263,7 +279,7 @@ impl Ledger {
                 stop.output = Output::Draining;
             }
             Action::Finish(status) => {
-                let forced = status_of_request(event);
+                let forced = self.status_of_request(event);
                 let nothing_alive = self.nothing_alive();
                 let stop = self.stopping()?;
                 let asked_again = stop.is_another_request(now);
@@ -352,34 +368,38 @@ impl Ledger {
         ensure(supervisor.stop_deadline() == stop_deadline, "there is one deadline for all")
     }
 
+    /// Returns the status that an event finishes with if it is a request once too often.
+    fn status_of_request(&self, event: &Event) -> Option<i32> {
+        match event {
+            // The terminal's signal has been told by the guard.
+            Event::Signalled { sender: Sender::Kernel, receiver: Receiver::Supervisor, .. }
+                if self.guard == Guard::Present =>
+            {
+                None
+            }
+            Event::Signalled { signal: signal @ (Signal::TERM | Signal::INT | Signal::HUP), .. } => {
+                Some(128 + signal.0)
+            }
+            Event::Asked(_)
+            | Event::Spawned { .. }
+            | Event::SpawnFailed { .. }
+            | Event::Exited { .. }
+            | Event::GroupEmptied { .. }
+            | Event::Signalled { .. }
+            | Event::OutputClosed
+            | Event::GuardLost
+            | Event::Resumed { .. }
+            | Event::Drained
+            | Event::TimePassed => None,
+        }
+    }
+
     fn nothing_alive(&self) -> bool {
         self.bodies.values().all(|body| matches!(body, Body::Waiting | Body::Gone))
     }
 
     fn stopping(&mut self) -> Result<&mut Stop, String> {
         self.stop.as_mut().ok_or_else(|| "nothing has asked to stop".into())
-    }
-}
-
-/// Returns the status that an event finishes with if it is a request once too often.
-fn status_of_request(event: &Event) -> Option<i32> {
-    match event {
-        // The terminal's signal has been told by the guard.
-        Event::Signalled { sender: Sender::Kernel, receiver: Receiver::Supervisor, .. } => None,
-        Event::Signalled { signal: signal @ (Signal::TERM | Signal::INT | Signal::HUP), .. } => {
-            Some(128 + signal.0)
-        }
-        Event::Asked(_)
-        | Event::Spawned { .. }
-        | Event::SpawnFailed { .. }
-        | Event::Exited { .. }
-        | Event::GroupEmptied { .. }
-        | Event::Signalled { .. }
-        | Event::OutputClosed
-        | Event::GuardLost
-        | Event::Resumed { .. }
-        | Event::Drained
-        | Event::TimePassed => None,
     }
 }
 

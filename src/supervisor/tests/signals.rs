@@ -64,6 +64,35 @@ fn terminals_signal_counts_at_the_guard_only() {
 }
 
 #[test]
+fn terminals_signal_counts_at_the_supervisor_once_the_guard_is_gone() {
+    check(
+        "
+        start web.1               -> spawn web.1
+        spawned web.1 11          ->
+        guard lost                -> say stopping for guard, terminate web.1
+        SIGQUIT@supervisor        -> SIGQUIT web.1
+        +501ms SIGINT@supervisor  -> say forced by SIGINT, kill web.1
+        +501ms SIGTERM@supervisor -> finish 143
+        ",
+    );
+    // It is lost while the formation stops for another reason.
+    check(
+        "
+        start web.1 worker.1     -> spawn web.1
+        spawned web.1 11         -> spawn worker.1
+        spawned worker.1 12      ->
+        exited worker.1 3        -> say stopping for worker.1, terminate web.1
+        SIGINT@supervisor        ->
+        guard lost               ->
+        SIGINT@supervisor        ->
+        +501ms SIGINT@supervisor -> say forced by SIGINT, kill web.1
+        killed web.1 SIGKILL     -> drain
+        drained                  -> finish 130
+        ",
+    );
+}
+
+#[test]
 fn signal_sent_to_both_processes_is_passed_on_once() {
     check(
         "

@@ -31,6 +31,7 @@ const STATES: &[&[&str]] = &[
     &["start web.1", "spawned web.1 11", "SIGTERM", "+5s"],
     &["start web.1", "spawned web.1 11", "SIGTERM", "exited web.1 3 leaving"],
     &["start web.1", "spawned web.1 11", "SIGTERM", "exited web.1 3 leaving", "+5s"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "guard lost"],
     // Asked a second time.
     &["start web.1", "SIGTERM", "+1s SIGTERM"],
     &["start web.1", "spawned web.1 11", "SIGTERM", "+1s SIGTERM"],
