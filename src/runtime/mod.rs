@@ -65,6 +65,8 @@ pub struct Outcome {
     pub guard: Peer,
     /// Until when that may take.
     pub deadline: Instant,
+    /// The signals that may still come.
+    pub signals: Signals,
 }
 
 /// Hands an invocation, as an order to start it, to `start`.
@@ -182,6 +184,7 @@ impl<'a> Runtime<'a> {
             dropped: self.pump.missing(),
             guard: if self.link.is_some() { Peer::Present } else { Peer::Gone },
             deadline: self.told.map_or_else(Instant::now, |at| self.began + at),
+            signals: self.signals.into_inner(),
         }
     }
 

@@ -10,7 +10,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -66,12 +65,23 @@ pub fn accompany(command: Pid, grace: Duration, hangup: Hangup) -> io::Result<i3
     keep_guard(Ward::Command, None, command, hangup, grace)
 }
 
-/// Does in the supervisor what a guard that is gone can do no more: ends everything below it.
-pub fn stand_in(deadline: Instant) {
+/// Does in the supervisor what a guard that is gone can do no more: ends everything below it, with as much
+/// patience as a guard has. Returns what could not be ended.
+pub fn stand_in(deadline: Instant, mut signals: Signals) -> Vec<Pid> {
+    let began = Instant::now();
     Cleanup::new(census::own_pid()).end_descendants(deadline, |pause| {
-        thread::sleep(pause);
-        Interruption::None
-    });
+        wait(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], Some(Instant::now() + pause));
+        interruption(&mut signals, began)
+    })
+}
+
+/// Says which processes could not be ended.
+pub fn name_unkillable(unkillable: &[Pid]) {
+    let names: Vec<String> = unkillable.iter().map(Pid::to_string).collect();
+    write_stderr_unless_stuck(&format!(
+        "procman: cannot be killed, still running: process {}",
+        names.join(", ")
+    ));
 }
 
 fn keep_guard(kind: Ward, link: Option<Link>, ward: Pid, hangup: Hangup, grace: Duration) -> io::Result<i32> {
@@ -151,11 +161,7 @@ impl Guard {
         if unkillable.is_empty() {
             return exit.status();
         }
-        let names: Vec<String> = unkillable.iter().map(Pid::to_string).collect();
-        write_stderr_unless_stuck(&format!(
-            "procman: cannot be killed, still running: process {}",
-            names.join(", ")
-        ));
+        name_unkillable(&unkillable);
         exit.status().max(1)
     }
 
@@ -232,19 +238,13 @@ impl Guard {
 
     /// Sleeps until a signal, a message or `until`.
     fn wait(&mut self, until: Option<Instant>) {
-        let timeout = until.map_or(PollTimeout::NONE, |until| {
-            let left = until.saturating_duration_since(Instant::now());
-            // Rounded up: waking too early would mean waking again.
-            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-        });
         let mut descriptors = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         if let Some(link) = &self.link {
             let mut interest = PollFlags::POLLIN;
             interest.set(PollFlags::POLLOUT, link.has_unsent());
             descriptors.push(PollFd::new(link.as_fd(), interest));
         }
-        // An interruption only means to look at once.
-        let _ = poll(&mut descriptors, timeout);
+        wait(&mut descriptors, until);
         if let Some(link) = &mut self.link {
             link.flush();
         }
@@ -274,8 +274,7 @@ impl Guard {
         let mut cleanup = std::mem::replace(&mut self.cleanup, Cleanup::new(census::own_pid()));
         cleanup.end_descendants(deadline, |pause| {
             self.wait(Some(Instant::now() + pause));
-            let asked = self.signals.pending().iter().any(|received| is_request(received.signal));
-            if asked && began.elapsed() > SAME_REQUEST { Interruption::Hurry } else { Interruption::None }
+            interruption(&mut self.signals, began)
         })
     }
 }
@@ -300,4 +299,21 @@ fn set_name() {}
 
 fn is_request(signal: Signal) -> bool {
     matches!(signal, Signal::HUP | Signal::INT | Signal::TERM)
+}
+
+/// Sleeps until one of the descriptors has something, or `until`.
+fn wait(descriptors: &mut [PollFd<'_>], until: Option<Instant>) {
+    let timeout = until.map_or(PollTimeout::NONE, |until| {
+        let left = until.saturating_duration_since(Instant::now());
+        // Rounded up: waking too early would mean waking again.
+        PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+    });
+    // An interruption only means to look at once.
+    let _ = poll(descriptors, timeout);
+}
+
+/// Returns whether a request has come that is not the one from before the cleaning up, which `began` then.
+fn interruption(signals: &mut Signals, began: Instant) -> Interruption {
+    let asked = signals.pending().iter().any(|received| is_request(received.signal));
+    if asked && began.elapsed() > SAME_REQUEST { Interruption::Hurry } else { Interruption::None }
 }

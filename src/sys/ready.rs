@@ -38,6 +38,11 @@ impl<T: AsFd> Ready<T> {
         Ok(read(&mut ready.get_inner_mut().0))
     }
 
+    /// Gives back what was waited for.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner().0
+    }
+
     /// Returns what is waited for.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.0.get_mut().0

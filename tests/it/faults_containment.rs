@@ -141,6 +141,18 @@ mod escapees {
     }
 
     #[test]
+    fn when_the_guard_is_gone_a_second_request_does_not_wait_for_an_escapee() {
+        let (app, running) = with_sleepers(STUBBORN, 1, &["-t", "1000"]);
+        let (supervisor, web) = (running.supervisor(), running.pid_of("web.1"));
+        running.signal(Signal::SIGKILL);
+        wait_until("the instances have ended", || !is_alive(web.as_raw()));
+        wait_until("nothing is left", || {
+            let _ = kill(supervisor, Signal::SIGINT);
+            app.left().is_empty()
+        });
+    }
+
+    #[test]
     fn instances_die_even_with_both_processes_of_procman_at_once() {
         let app = App::new("web: exec sleep 1000\nworker: exec sleep 1000\n");
         let running = app.start(&["--no-timestamp", "-m", "all=3"]);
