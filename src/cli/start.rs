@@ -33,12 +33,12 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     let plan = app.plan(formation)?;
 
     let inherited = startup::prepare().map_err(Failure::System)?;
-    let link = match guard::split(grace, inherited.hangup).map_err(Failure::System)? {
+    let (guard, link) = match guard::split(grace, inherited.hangup).map_err(Failure::System)? {
         Side::Guard(status) => return Ok(status),
-        Side::Supervisor(link) => link,
+        Side::Supervisor(guard, link) => (guard, link),
     };
     let settings = Settings { grace };
-    let job = Job { plan: &plan, settings, style, notices, inherited, link };
+    let job = Job { plan: &plan, settings, style, notices, inherited, guard, link };
     let outcome = runtime::run(job).map_err(Failure::System)?;
     let Outcome { mut status, failure, dropped, guard, deadline, signals } = outcome;
     if guard == Peer::Gone {

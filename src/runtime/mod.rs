@@ -21,7 +21,7 @@ use tokio::time::sleep_until;
 use crate::formation::InstanceId;
 use crate::output::{Source, StreamKey, Style};
 use crate::plan::{Invocation, Plan, Program};
-use crate::process::{Exit, Pid, Signal};
+use crate::process::{Exit, Pid, Sender, Signal};
 use crate::runtime::groups::Groups;
 use crate::runtime::pump::{Note, Pump};
 use crate::supervisor::{Action, Event, Group, Receiver, Request, Settings, Supervisor, Time};
@@ -48,7 +48,9 @@ pub struct Job<'a> {
     pub notices: Vec<String>,
     /// What procman was started with.
     pub inherited: Inherited,
-    /// The line to the guard.
+    /// The guard.
+    pub guard: Pid,
+    /// The line to it.
     pub link: Link,
 }
 
@@ -108,6 +110,7 @@ struct Runtime<'a> {
     pump: Pump,
     notes: UnboundedReceiver<Note>,
     signals: Ready<Signals>,
+    guard: Pid,
     /// `None` once the guard is gone.
     link: Option<Ready<Link>>,
     ends: UnboundedReceiver<End>,
@@ -153,6 +156,7 @@ impl<'a> Runtime<'a> {
             pump,
             notes,
             signals: Ready::new(Signals::listen(job.inherited.hangup)?)?,
+            guard: job.guard,
             link: Some(Ready::new(job.link)?),
             ends,
             end_sender,
@@ -222,7 +226,20 @@ impl<'a> Runtime<'a> {
             wait::reap_orphans(&self.leaders());
             self.groups.orphans_reaped();
         }
+        received.iter().for_each(|received| self.continue_guard(*received));
         received.iter().map(|received| signalled(*received, Receiver::Supervisor)).collect()
+    }
+
+    /// Continues the guard, which stopped with this process, when somebody has continued this process alone.
+    ///
+    /// The guard itself passes on whatever continues it, and must not be told in turn.
+    fn continue_guard(&self, Received { signal, sender }: Received) {
+        if let (Signal::CONT, Sender::Process(pid)) = (signal, sender)
+            && self.link.is_some()
+            && pid != self.guard
+        {
+            let _ = signals::signal_process(self.guard, Signal::CONT);
+        }
     }
 
     fn heard(&mut self, received: Vec<Received>, peer: Peer) -> Vec<Event> {

@@ -28,8 +28,8 @@ use crate::sys::stdio::write_stderr_unless_stuck;
 /// Which of the two processes this one is, once they are two.
 #[derive(Debug)]
 pub enum Side {
-    /// The child, with its line to the guard.
-    Supervisor(Link),
+    /// The child, with the guard and its line to it.
+    Supervisor(Pid, Link),
     /// The parent, after everything has ended: what procman exits with.
     Guard(i32),
 }
@@ -41,13 +41,14 @@ pub enum Side {
 /// if the supervisor has not said until when.
 pub fn split(grace: Duration, hangup: Hangup) -> io::Result<Side> {
     become_subreaper();
+    let guard = census::own_pid();
     let (guard_end, supervisor_end) = Link::pair()?;
     // SAFETY: there is one thread, so the child may do whatever the parent may.
     match unsafe { fork() }? {
         ForkResult::Child => {
             // A child does not inherit this from its parent.
             become_subreaper();
-            Ok(Side::Supervisor(supervisor_end))
+            Ok(Side::Supervisor(guard, supervisor_end))
         }
         ForkResult::Parent { child } => {
             drop(supervisor_end);

@@ -210,3 +210,23 @@ fn ctrl_c_is_heard_when_the_guard_is_gone() {
     running.finish();
     app.assert_nothing_is_left();
 }
+
+#[test]
+fn continuing_the_supervisor_continues_the_guard() {
+    let app = App::new("web: echo ready; exec sleep 1000\n");
+    let running = app.start(&["--no-timestamp"]);
+    running.wait_for("ready");
+    let both = [running.pid(), running.supervisor()];
+    for _ in 0..3 {
+        kill(running.supervisor(), Signal::SIGSTOP).unwrap();
+        wait_for_state(&both, true);
+        kill(running.supervisor(), Signal::SIGCONT).unwrap();
+        wait_for_state(&both, false);
+    }
+    kill(running.supervisor(), Signal::SIGSTOP).unwrap();
+    wait_for_state(&both, true);
+    running.signal(Signal::SIGTERM);
+    kill(running.supervisor(), Signal::SIGCONT).unwrap();
+    assert_eq!(running.finish().status, Some(0));
+    app.assert_nothing_is_left();
+}
