@@ -43,6 +43,10 @@ impl Signal {
     pub const STOP: Signal = Signal(numbers::STOP);
     /// Ctrl-Z.
     pub const TSTP: Signal = Signal(numbers::TSTP);
+    /// A process reads the terminal in the background.
+    pub const TTIN: Signal = Signal(21);
+    /// A process writes to the terminal or changes it in the background.
+    pub const TTOU: Signal = Signal(22);
     /// A child ended or stopped.
     pub const CHLD: Signal = Signal(numbers::CHLD);
 }

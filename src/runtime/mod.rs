@@ -222,12 +222,24 @@ impl<'a> Runtime<'a> {
     }
 
     fn received(&mut self, received: &[Received]) -> Vec<Event> {
+        let mut events = Vec::new();
         if received.iter().any(|received| received.signal == Signal::CHLD) {
             wait::reap_orphans(&self.leaders());
             self.groups.orphans_reaped();
+            events = self.stopped();
         }
         received.iter().for_each(|received| self.continue_guard(*received));
-        received.iter().map(|received| signalled(*received, Receiver::Supervisor)).collect()
+        events.extend(received.iter().map(|received| signalled(*received, Receiver::Supervisor)));
+        events
+    }
+
+    /// Looks which leaders stand still. Those that were stopped with procman itself are continued by now.
+    fn stopped(&self) -> Vec<Event> {
+        let instance = |leader| self.instances.iter().find(|(_, live)| live.group == leader);
+        let stopped = wait::stopped().into_iter();
+        let events =
+            stopped.filter_map(|(pid, signal)| Some(Event::Stopped { id: instance(pid)?.0.clone(), signal }));
+        events.collect()
     }
 
     /// Continues the guard, which stopped with this process, when somebody has continued this process alone.

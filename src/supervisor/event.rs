@@ -33,6 +33,13 @@ pub enum Event {
         /// The end that stands for the failure.
         exit: Exit,
     },
+    /// The leader of the instance's group was stopped, by somebody else than procman.
+    Stopped {
+        /// Which instance.
+        id: InstanceId,
+        /// By which signal.
+        signal: Signal,
+    },
     /// The leader of the instance's group ended.
     Exited {
         /// Which instance.
@@ -127,6 +134,13 @@ pub enum Notice {
         /// The grace period.
         grace: Duration,
     },
+    /// The instance stands still.
+    Stopped {
+        /// Which instance.
+        id: InstanceId,
+        /// What stopped it.
+        signal: Signal,
+    },
     /// The instance's leader ended, but other processes of its group did not.
     Leftovers {
         /// Which instance.
@@ -164,6 +178,14 @@ impl fmt::Display for Notice {
             Notice::Overdue { ids, grace } => {
                 write!(f, "still running after {} s, sending SIGKILL:", grace.as_secs_f64())?;
                 ids.iter().try_for_each(|id| write!(f, " {id}"))
+            }
+            Notice::Stopped { id, signal } => {
+                write!(f, "{id} was stopped by {signal}")?;
+                match *signal {
+                    Signal::TTIN => f.write_str(": an instance cannot read the terminal"),
+                    Signal::TTOU => f.write_str(": an instance cannot use the terminal"),
+                    _ => f.write_str(" and stands still until somebody sends it SIGCONT"),
+                }
             }
             Notice::Leftovers { id, exit } => {
                 write!(f, "{id} {exit}, but left processes running in its group, stopping them")

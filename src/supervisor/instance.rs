@@ -75,6 +75,18 @@ impl Instance {
         }
     }
 
+    /// Returns whether its leader is alive.
+    pub fn has_leader(&self) -> bool {
+        match self {
+            Instance::Running { .. } | Instance::Stopping { leader: Leader::Alive, .. } => true,
+            Instance::Stopping { leader: Leader::Ended(_), .. }
+            | Instance::Waiting
+            | Instance::Starting
+            | Instance::BackingOff { .. }
+            | Instance::Down { .. } => false,
+        }
+    }
+
     /// Returns when this instance needs attention, if nothing happens before.
     pub fn deadline(&self) -> Option<Time> {
         match self {

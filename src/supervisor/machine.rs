@@ -37,6 +37,8 @@ pub struct Supervisor {
     /// the rest here and no order to spawn has to be taken back.
     waiting: VecDeque<InstanceId>,
     relay: Relay,
+    /// What instances were last said to be stopped by. One that is stopped by that all the time is no news.
+    stopped_by: BTreeMap<InstanceId, Signal>,
 }
 
 /// The state of the formation as a whole.
@@ -69,6 +71,7 @@ impl Supervisor {
             instances: BTreeMap::new(),
             waiting: VecDeque::new(),
             relay: Relay::default(),
+            stopped_by: BTreeMap::new(),
         }
     }
 
@@ -82,6 +85,7 @@ impl Supervisor {
             Event::Asked(Request::Start(ids)) => self.start(ids, &mut actions),
             Event::Spawned { id, pid } => self.spawned(now, id, pid, &mut actions),
             Event::SpawnFailed { id, exit } => self.spawn_failed(now, id, exit, &mut actions),
+            Event::Stopped { id, signal } => self.stopped(id, signal, &mut actions),
             Event::Exited { id, exit, group } => self.exited(now, id, exit, group, &mut actions),
             Event::GroupEmptied { id } => self.group_emptied(&id),
             Event::Signalled { signal, sender, receiver } => {
@@ -175,6 +179,13 @@ impl Supervisor {
         }
         *instance = Instance::Down { exit: Some(exit) };
         self.stop(now, exit.status(), StopCause::Ended(id), actions);
+    }
+
+    fn stopped(&mut self, id: InstanceId, signal: Signal, actions: &mut Vec<Action>) {
+        let has_leader = self.instances.get(&id).is_some_and(Instance::has_leader);
+        if has_leader && self.stopped_by.insert(id.clone(), signal) != Some(signal) {
+            actions.push(Action::Say(Notice::Stopped { id, signal }));
+        }
     }
 
     fn exited(&mut self, now: Time, id: InstanceId, exit: Exit, group: Group, actions: &mut Vec<Action>) {

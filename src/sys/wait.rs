@@ -8,7 +8,7 @@ use std::io;
 
 use nix::libc;
 
-use crate::process::Pid;
+use crate::process::{Pid, Signal};
 use crate::sys::census;
 
 pub use end::{Watch, release};
@@ -59,6 +59,25 @@ fn some_ended_child() -> Option<Pid> {
         }
     };
     (pid != 0).then_some(Pid(pid))
+}
+
+/// Returns the children that have been stopped and still are, each with what stopped it, once for each stop.
+pub fn stopped() -> Vec<(Pid, Signal)> {
+    let mut stopped = Vec::new();
+    loop {
+        // SAFETY: waitid fills the structure.
+        let (pid, signal) = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            match libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WSTOPPED | libc::WNOHANG) {
+                0 => (info.si_pid(), info.si_status()),
+                _ => (0, 0),
+            }
+        };
+        if pid == 0 {
+            return stopped;
+        }
+        stopped.push((Pid(pid), Signal(signal)));
+    }
 }
 
 /// The end of a leader through a pidfd: no signal, no race, and the leader stays unreaped.

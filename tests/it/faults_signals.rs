@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::support::{App, IDLE, IDLE_ON, procman, python};
+use crate::support::{App, IDLE, IDLE_ON, procman, python, state, wait_until};
 
 #[test]
 fn a_request_stops_everything_and_is_no_failure() {
@@ -186,4 +186,27 @@ fn a_request_while_procman_stands_still_is_obeyed_afterwards() {
     running.signal(Signal::SIGCONT);
     assert_eq!(running.finish().status, Some(0));
     app.assert_nothing_is_left();
+}
+
+#[test]
+fn an_instance_that_is_stopped_is_named_once() {
+    let app = App::new("web: for n in 1 2 3; do kill -STOP $$; echo awake $n; done; exec sleep 1000\n");
+    let running = app.start(&["--no-timestamp"]);
+    let web = running.pid_of("web.1");
+    for n in 1..=3 {
+        wait_until("it stands still", || state(web.as_raw()) == Some('T'));
+        running.wait_for("| web.1 was stopped by SIGSTOP");
+        kill(web, Signal::SIGCONT).unwrap();
+        running.wait_for(&format!("| awake {n}"));
+    }
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    assert_eq!(
+        end.lines_of("system"),
+        [
+            "web.1 was stopped by SIGSTOP and stands still until somebody sends it SIGCONT",
+            "SIGTERM received, sending SIGTERM to all processes"
+        ]
+    );
+    assert_eq!(end.status, Some(0));
 }

@@ -105,7 +105,10 @@ fn stopping_the_guard_stops_everything_and_continuing_it_continues_everything() 
     running.signal(Signal::SIGUSR1);
     running.wait_for("| running");
     running.signal(Signal::SIGTERM);
-    assert_eq!(running.finish().status, Some(0));
+    let end = running.finish();
+    assert_eq!(end.status, Some(0));
+    // That instances were stopped is said only when procman did not do it.
+    assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
 }
 
 #[test]
@@ -209,6 +212,23 @@ fn ctrl_c_is_heard_when_the_guard_is_gone() {
     keyboard.press("bye\n");
     running.finish();
     app.assert_nothing_is_left();
+}
+
+#[test]
+fn an_instance_that_reads_the_terminal_is_stopped_and_that_is_said() {
+    let app = App::new(&format!("web: read line < /dev/tty\nworker: trap 'echo running' USR1; {IDLE_ON}\n"));
+    let (running, mut keyboard) =
+        app.run_on_terminal(app.procman(&["start", "--no-timestamp", "--no-color"]));
+    running.wait_for("worker.1 | ready");
+    running.wait_for("system   | web.1 was stopped by SIGTTIN: an instance cannot read the terminal");
+    // It takes no key of procman's, and is in nobody's way.
+    running.signal(Signal::SIGUSR1);
+    running.wait_for("worker.1 | running");
+    keyboard.press("\x03");
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0));
+    assert_eq!(end.stdout.matches("was stopped by").count(), 1, "{}", end.stdout);
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Ledger {
     bodies: BTreeMap<InstanceId, Body>,
     stop: Option<Stop>,
     guard: Guard,
+    /// What instances were said to be stopped by.
+    stopped_by: BTreeMap<InstanceId, Signal>,
 }
 
 /// Whether the guard is there, which hears the terminal as well.
@@ -80,7 +82,8 @@ impl Stop {
 
 impl Ledger {
     pub fn new(grace: Duration) -> Self {
-        Ledger { grace, bodies: BTreeMap::new(), stop: None, guard: Guard::Present }
+        let (bodies, stopped_by) = (BTreeMap::new(), BTreeMap::new());
+        Ledger { grace, bodies, stop: None, guard: Guard::Present, stopped_by }
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -138,6 +141,9 @@ impl Ledger {
                 !self.is_stopping() && ids.iter().any(|id| !self.bodies.contains_key(id))
             }
             Event::Spawned { id, .. } | Event::SpawnFailed { id, .. } => body(id) == Some(Body::Ordered),
+            Event::Stopped { id, signal } => {
+                matches!(body(id), Some(Body::Leader(..))) && self.stopped_by.get(id) != Some(signal)
+            }
             Event::Exited { id, .. } => matches!(body(id), Some(Body::Leader(..))),
             Event::GroupEmptied { id } => matches!(body(id), Some(Body::Leftovers(..))),
             Event::Signalled { sender: Sender::Kernel, receiver: Receiver::Supervisor, .. } => {
@@ -212,7 +218,7 @@ impl Ledger {
                     stop.requested = stop.requested.map(|at| at + *asleep);
                 }
             }
-            Event::Signalled { .. } | Event::Drained | Event::TimePassed => {}
+            Event::Stopped { .. } | Event::Signalled { .. } | Event::Drained | Event::TimePassed => {}
         }
     }
 
@@ -323,6 +329,11 @@ impl Ledger {
                     stop.status = 1;
                 }
             }
+            Notice::Stopped { id, signal } => {
+                ensure(self.leaders().contains(id), "only what lives stands still")?;
+                let before = self.stopped_by.insert(id.clone(), *signal);
+                ensure(before != Some(*signal), "what stops an instance is said once")?;
+            }
             Notice::Stopping(_) | Notice::Overdue { .. } | Notice::Leftovers { .. } => {
                 self.stopping()?;
             }
@@ -383,6 +394,7 @@ impl Ledger {
             Event::Asked(_)
             | Event::Spawned { .. }
             | Event::SpawnFailed { .. }
+            | Event::Stopped { .. }
             | Event::Exited { .. }
             | Event::GroupEmptied { .. }
             | Event::Signalled { .. }

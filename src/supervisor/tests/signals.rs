@@ -205,3 +205,26 @@ fn copy_of_the_signal_that_suspended_does_not_suspend_again() {
         ",
     );
 }
+
+// Instances that stand still
+
+#[test]
+fn what_stops_an_instance_is_said_once() {
+    check(
+        "
+        start web.1 worker.1     -> spawn web.1
+        stopped web.1 SIGSTOP    ->
+        spawned web.1 11         -> spawn worker.1
+        stopped web.1 SIGSTOP    -> say stopped web.1 SIGSTOP
+        stopped web.1 SIGSTOP    ->
+        stopped worker.1 SIGSTOP ->
+        spawned worker.1 12      ->
+        stopped worker.1 SIGSTOP -> say stopped worker.1 SIGSTOP
+        stopped web.1 SIGTTIN    -> say stopped web.1 SIGTTIN
+        SIGTERM                  -> say stopping for SIGTERM, terminate web.1, terminate worker.1
+        stopped web.1 SIGSTOP    -> say stopped web.1 SIGSTOP
+        exited web.1 0 leaving   ->
+        stopped web.1 SIGTTIN    ->
+        ",
+    );
+}

@@ -55,6 +55,8 @@ const EVENTS: &[&str] = &[
     "spawned ghost.9 66",
     "spawn-failed web.1 127",
     "spawn-failed ghost.9 127",
+    "stopped web.1 SIGTTIN",
+    "stopped ghost.9 SIGSTOP",
     "exited web.1 0",
     "exited web.1 3",
     "exited web.1 3 leaving",

@@ -128,6 +128,7 @@ fn event(words: &[&str]) -> Event {
         ["start", ids @ ..] => Event::Asked(Request::Start(ids.iter().map(|name| id(name)).collect())),
         ["spawned", name, pid] => Event::Spawned { id: id(name), pid: Pid(number(pid)) },
         ["spawn-failed", name, code] => Event::SpawnFailed { id: id(name), exit: Exit::Code(number(code)) },
+        ["stopped", name, by] => Event::Stopped { id: id(name), signal: signal(by) },
         ["exited", name, code, rest @ ..] => {
             Event::Exited { id: id(name), exit: Exit::Code(number(code)), group: group(rest) }
         }
@@ -195,6 +196,7 @@ fn show_event(event: &Event) -> String {
         Event::Asked(Request::Start(ids)) => format!("start {}", show_ids(ids)),
         Event::Spawned { id, pid } => format!("spawned {id} {pid}"),
         Event::SpawnFailed { id, exit } => format!("spawn-failed {id} {}", exit.status()),
+        Event::Stopped { id, signal } => format!("stopped {id} {signal}"),
         Event::Exited { id, exit, group } => {
             let end = match exit {
                 Exit::Code(code) => format!("exited {id} {code}"),
@@ -259,6 +261,7 @@ fn show_notice(notice: &Notice) -> String {
         Notice::Stopping(StopCause::GuardLost) => "stopping for guard".into(),
         Notice::Forced(signal) => format!("forced by {signal}"),
         Notice::Overdue { ids, .. } => format!("overdue {}", show_ids(ids)),
+        Notice::Stopped { id, signal } => format!("stopped {id} {signal}"),
         Notice::Leftovers { id, .. } => format!("leftovers {id}"),
         Notice::Unkillable { id, pid } => format!("unkillable {id} {pid}"),
     }

@@ -73,6 +73,8 @@ enum Incident {
     },
     OutputClosed,
     GuardLost,
+    /// Somebody stops an instance that lives.
+    Stopped(Signal),
     StartMore,
     /// The machine is woken although nothing is due.
     Woken,
@@ -189,6 +191,11 @@ impl World {
             }
             Incident::OutputClosed => self.tell(Event::OutputClosed),
             Incident::GuardLost => self.tell(Event::GuardLost),
+            Incident::Stopped(signal) => {
+                if let Some(id) = self.player.ledger.leaders().pop() {
+                    self.tell(Event::Stopped { id, signal });
+                }
+            }
             Incident::StartMore => {
                 let id = instance(self.life.characters.len());
                 self.life.characters.push(self.life.characters[0].clone());
@@ -318,6 +325,7 @@ fn incident() -> impl Strategy<Value = Incident> {
             .prop_map(|(signal, sender, receiver)| Incident::Signal { signal, sender, receiver }),
         1 => Just(Incident::OutputClosed),
         1 => Just(Incident::GuardLost),
+        1 => select(vec![Signal::STOP, Signal::TTIN]).prop_map(Incident::Stopped),
         1 => Just(Incident::StartMore),
         1 => Just(Incident::Woken),
         1 => tenths(0..=600).prop_map(Incident::Sleep),
@@ -348,6 +356,7 @@ fn nonsense() -> impl Strategy<Value = Event> {
         who().prop_map(|id| Event::Spawned { id, pid: Pid(666) }),
         who().prop_map(|id| Event::SpawnFailed { id, exit: Exit::Code(127) }),
         (who(), exit(), group).prop_map(|(id, exit, group)| Event::Exited { id, exit, group }),
+        who().prop_map(|id| Event::Stopped { id, signal: Signal::TTIN }),
         who().prop_map(|id| Event::GroupEmptied { id }),
         Just(Event::Drained),
     ]

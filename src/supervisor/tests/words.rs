@@ -33,6 +33,18 @@ fn every_notice_has_its_words() {
             "still running after 5 s, sending SIGKILL: web.1",
         ),
         (
+            Notice::Stopped { id: id("web.1"), signal: Signal::TTIN },
+            "web.1 was stopped by SIGTTIN: an instance cannot read the terminal",
+        ),
+        (
+            Notice::Stopped { id: id("web.1"), signal: Signal::TTOU },
+            "web.1 was stopped by SIGTTOU: an instance cannot use the terminal",
+        ),
+        (
+            Notice::Stopped { id: id("web.1"), signal: Signal::STOP },
+            "web.1 was stopped by SIGSTOP and stands still until somebody sends it SIGCONT",
+        ),
+        (
             Notice::Leftovers { id: id("web.1"), exit: Exit::Code(4) },
             "web.1 exited with code 4, but left processes running in its group, stopping them",
         ),
