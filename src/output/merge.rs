@@ -149,6 +149,11 @@ impl Merge {
         self.page.turn_ends()
     }
 
+    /// Returns how many bytes are held back.
+    pub fn held(&self) -> usize {
+        self.streams.values().map(|stream| stream.held.bytes().len()).sum()
+    }
+
     /// Returns the output that is ready to be written.
     pub fn batch(&self) -> &[u8] {
         self.page.batch()

@@ -401,7 +401,7 @@ impl Worker {
 
     fn write(&mut self) {
         if !self.merge.batch().is_empty() {
-            self.sink.write(self.merge.batch());
+            self.sink.write(self.merge.batch(), self.merge.held());
             self.merge.clear_batch();
         }
     }

@@ -23,7 +23,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Bytes that have not reached standard output.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Those of the batch that is being written.
+    /// Those of the batch that is being written, and of lines whose end waits behind it.
     unwritten: AtomicUsize,
     /// Those that were given up because standard output failed.
     dropped: AtomicUsize,
@@ -76,8 +76,8 @@ impl Sink {
         }
     }
 
-    /// Writes a batch, however long the reader takes.
-    pub fn write(&mut self, batch: &[u8]) {
+    /// Writes a batch, however long the reader takes. `held` more bytes have been read, and wait for it.
+    pub fn write(&mut self, batch: &[u8], held: usize) {
         self.note_size(batch.len());
         if let State::Failing(until) = self.state
             && until <= Instant::now()
@@ -86,7 +86,7 @@ impl Sink {
         }
         let mut rest = batch;
         while self.state == State::Open && !rest.is_empty() {
-            self.tally.unwritten.store(rest.len(), Ordering::Relaxed);
+            self.tally.unwritten.store(rest.len() + held, Ordering::Relaxed);
             match write_stdout(rest) {
                 Ok(written) => {
                     rest = rest.get(written..).unwrap_or_default();

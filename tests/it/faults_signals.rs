@@ -1,11 +1,12 @@
 //! Signals to procman: requests to stop, copies of them, and what is passed on.
 
 use std::hint;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::support::{App, IDLE, IDLE_ON, procman, python, state, wait_until};
+use crate::support::{App, IDLE, IDLE_ON, is_alive, procman, python, state, wait_until};
 
 #[test]
 fn a_request_stops_everything_and_is_no_failure() {
@@ -209,4 +210,35 @@ fn an_instance_that_is_stopped_is_named_once() {
         ]
     );
     assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn a_request_while_the_output_is_stuck_ends_procman_and_tells_what_is_lost() {
+    const LINES: &str = "a line\n";
+    // More than a pipe holds, and less than two.
+    const COUNT: usize = 15_000;
+    let app = App::new(&format!(
+        "web: echo $$ > web; trap 'sleep 1; yes a line | head -n {COUNT}; exit 0' TERM; {IDLE}\n"
+    ));
+    loop {
+        let arguments = ["start", "--log-format", "raw", "-t", "1000"];
+        let (running, mut stdout) = app.run_unread(app.procman(&arguments));
+        stdout.read_exact(&mut [0; "ready\n".len()]).unwrap();
+        let web = std::fs::read_to_string(app.root().join("web")).unwrap().trim().parse().unwrap();
+        running.signal(Signal::SIGTERM);
+        wait_until("it has written everything", || !is_alive(web));
+        running.signal(Signal::SIGINT);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        let mut written = Vec::new();
+        stdout.read_to_end(&mut written).unwrap();
+        let lost = end.stderr.strip_prefix("procman: ").unwrap_or_default();
+        let lost = lost.strip_suffix(" bytes of output could not be written\n").unwrap_or_default();
+        assert_eq!(lost.parse(), Ok(LINES.len() * COUNT - written.len()), "{}", end.stderr);
+        // Output may take a second. If that was over before the request came, another attempt has to show it.
+        if end.status == Some(130) {
+            break;
+        }
+        assert_eq!(end.status, Some(0));
+    }
 }
