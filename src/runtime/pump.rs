@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, PipeReader, Read};
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Weak};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use tokio::sync::mpsc as notes;
 use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
 use crate::runtime::sink::{Sink, Tally};
 use crate::sys::child::{grow_pipe, waiting_bytes};
+use crate::sys::signals::{allow_interruption, interrupt};
 use crate::sys::stdio::stdout_has_reader;
 
 /// How much is read from one pipe before the next one has its turn.
@@ -34,6 +35,9 @@ const HOT_PIPE: i32 = 256 * 1024;
 const HOT: u32 = 8;
 /// How many pipes are made larger at most: the system gives a user 64 MiB for all of his pipes.
 const HOT_PIPES: usize = 64;
+
+/// How many milliseconds a write that was interrupted gets to tell how far it came.
+const PATIENCE: u32 = 20;
 
 const WAKE: Token = Token(usize::MAX);
 /// Standard output, which has only one thing to tell: that its reader has gone.
@@ -58,6 +62,7 @@ pub struct Pump {
     tally: Arc<Tally>,
     /// The pipes that the pump may not have emptied yet.
     pipes: Vec<Weak<PipeReader>>,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -102,8 +107,8 @@ impl Pump {
             sink,
             hot_pipes: 0,
         };
-        thread::Builder::new().name("pump".to_owned()).spawn(move || worker.run())?;
-        Ok((Pump { commands, waker, tally, pipes: Vec::new() }, reports))
+        let thread = thread::Builder::new().name("pump".to_owned()).spawn(move || worker.run())?;
+        Ok((Pump { commands, waker, tally, pipes: Vec::new(), thread }, reports))
     }
 
     /// Shows what comes out of `pipe` as lines of `source`, behind the line `first`.
@@ -131,6 +136,15 @@ impl Pump {
 
     /// Returns how many bytes of the instances have not reached standard output by now.
     pub fn missing(&self) -> usize {
+        // A write that is stuck may have written some of its bytes, and tells only when it is interrupted.
+        let before = self.tally.missing();
+        interrupt(&self.thread);
+        for _ in 0..PATIENCE {
+            if before == 0 || self.tally.missing() != before {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         let waiting = self.pipes.iter().filter_map(Weak::upgrade).map(|pipe| waiting_bytes(&*pipe));
         waiting.sum::<usize>() + self.tally.missing()
     }
@@ -193,6 +207,8 @@ enum Progress {
 
 impl Worker {
     fn run(mut self) {
+        // Where this fails, a write that is stuck counts as a whole.
+        let _ = allow_interruption();
         let mut events = Events::with_capacity(256);
         let mut progress = Progress::Idle;
         while progress != Progress::Done {

@@ -6,6 +6,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::thread::JoinHandleExt;
+use std::thread::JoinHandle;
 
 use nix::sys::signal::{self, SigSet, SigmaskHow};
 use nix::{libc, unistd};
@@ -76,6 +78,21 @@ pub fn while_blocked<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     let result = work();
     signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
     Ok(result)
+}
+
+/// Lets [`interrupt`] reach this thread, which has every signal blocked otherwise.
+pub fn allow_interruption() -> io::Result<()> {
+    unblock(&[libc::SIGCHLD])
+}
+
+/// Interrupts a write that a thread is stuck in: it returns how much it has written, if it has written anything.
+///
+/// The signal is one that means no more to this process than to look after its children.
+pub fn interrupt<T>(thread: &JoinHandle<T>) {
+    // SAFETY: a thread that has not been joined has a valid handle, even after its end.
+    unsafe {
+        libc::pthread_kill(thread.as_pthread_t(), libc::SIGCHLD);
+    }
 }
 
 /// Sends a signal to a process group. One that is gone already is a success.
