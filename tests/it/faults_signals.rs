@@ -115,10 +115,10 @@ fn no_other_signal_ends_procman_and_each_is_passed_on() {
     );
     let running = app.start(&["--no-timestamp"]);
     running.wait_for("ready");
-    let passed_on: Vec<i32> = [3, 10, 12, 14, 16, 23, 24, 25, 26, 27, 28, 29, 30]
+    let passed_on: Vec<i32> = [3, 6, 10, 12, 14, 16, 23, 24, 25, 26, 27, 28, 29, 30]
         .into_iter()
         // Real-time signals, by number: nix has no names for them.
-        .chain([34, 35, 40, 64])
+        .chain(34..=64)
         .collect();
     for number in &passed_on {
         let pid = running.pid().to_string();
@@ -126,10 +126,20 @@ fn no_other_signal_ends_procman_and_each_is_passed_on() {
         assert!(sent.success());
         running.wait_for(&format!("got {number}\n"));
     }
-    // These end a process that has no handler, and are not passed on: they mean procman itself.
-    for signal in
-        [Signal::SIGPIPE, Signal::SIGILL, Signal::SIGFPE, Signal::SIGBUS, Signal::SIGTRAP, Signal::SIGSYS]
-    {
+    // These end or stop a process that has no handler, and are not passed on: they mean procman itself.
+    let kept = [
+        Signal::SIGPIPE,
+        Signal::SIGILL,
+        Signal::SIGFPE,
+        Signal::SIGBUS,
+        Signal::SIGSEGV,
+        Signal::SIGTRAP,
+        Signal::SIGSYS,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+        Signal::SIGCONT,
+    ];
+    for signal in kept {
         running.signal(signal);
         kill(running.supervisor(), signal).unwrap();
     }
@@ -161,18 +171,19 @@ fn a_hangup_that_nohup_ignores_stays_ignored() {
 #[test]
 fn a_request_in_the_first_milliseconds_is_never_lost() {
     let app = App::new("web: exec sleep 1000\nworker: exec sleep 1000\n");
-    for attempt in 0..40 {
+    let requests = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+    for (attempt, request) in (0..60).zip(requests.into_iter().cycle()) {
         let running = app.start(&["--no-timestamp"]);
         // Not to wait for something, but to hit another moment each time.
-        let moment = Instant::now() + Duration::from_micros(300) * attempt;
+        let moment = Instant::now() + Duration::from_micros(200) * attempt;
         while Instant::now() < moment {
             hint::spin_loop();
         }
-        running.signal(Signal::SIGTERM);
+        running.signal(request);
         let end = running.finish();
         app.assert_nothing_is_left();
         // In the very first it is not procman yet that decides.
-        let died_early = end.signal == Some(Signal::SIGTERM as i32) && end.stdout.is_empty();
+        let died_early = end.signal == Some(request as i32) && end.stdout.is_empty();
         assert!(end.status == Some(0) || died_early, "{end:?}");
     }
 }

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::support::{
-    App, IDLE, IDLE_ON, guard_of, is_alive, procman, state, supervisor_of, wait_until, without_pid,
+    App, IDLE, IDLE_ON, guard_of, is_alive, procman, python, state, supervisor_of, wait_until, without_pid,
 };
 
 #[test]
@@ -232,6 +232,93 @@ fn an_instance_that_reads_the_terminal_is_stopped_and_that_is_said() {
 }
 
 #[test]
+fn an_instance_that_takes_the_foreground_keeps_procman_from_nothing() {
+    let Some(python) = python() else { return };
+    let app = App::new(&format!(
+        "web: exec {python} grab.py\nworker: read go < go; echo still shown; exec sleep 1000\n"
+    ));
+    let mut go = app.gate("go");
+    app.file(
+        "grab.py",
+        "import os, signal\n\
+         signal.signal(signal.SIGTTOU, signal.SIG_IGN)\n\
+         os.tcsetpgrp(os.open('/dev/tty', os.O_RDWR), os.getpgrp())\n\
+         print('mine', flush=True)\n\
+         while True: signal.pause()\n",
+    );
+    let mut command = app.command("sh");
+    command.args(["-c", "stty tostop; exec \"$0\" start --no-timestamp --no-color"]).arg(procman());
+    let (running, _keyboard) = app.run_on_terminal(command);
+    running.wait_for("| mine");
+    go.open();
+    running.wait_for("| still shown");
+    running.signal(Signal::SIGINT);
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0));
+    assert_eq!(end.stdout.matches("terminated by SIGTERM").count(), 2, "{}", end.stdout);
+}
+
+#[test]
+fn the_settings_of_the_terminal_outlive_a_killed_supervisor() {
+    let app = App::new("web: echo ready; exec sleep 1000\n");
+    let mut command = app.command("sh");
+    command.args(["-c", "stty -a > before; \"$0\" start --no-timestamp --no-color; code=$?; stty -a > after; echo ended $code"]);
+    command.arg(procman());
+    let (running, _keyboard) = app.run_on_terminal(command);
+    running.wait_for("| ready");
+    kill(supervisor_of(guard_of(running.pid())), Signal::SIGKILL).unwrap();
+    running.wait_for("ended 137");
+    running.finish();
+    let settings = |name| std::fs::read_to_string(app.root().join(name)).unwrap();
+    assert!(settings("before").contains("intr = ^C"));
+    assert_eq!(settings("before"), settings("after"));
+}
+
+#[test]
+fn under_nohup_a_terminal_that_goes_away_ends_nothing() {
+    let app = App::new(&format!("web: trap 'echo still here' USR1; {IDLE_ON}\n"));
+    let mut command = app.command("nohup");
+    command.arg(procman()).args(["start", "--no-timestamp"]);
+    let (running, keyboard) = app.run_on_unread_terminal(command);
+    let says = |text: &str| {
+        let output = std::fs::read_to_string(app.root().join("nohup.out")).unwrap_or_default();
+        output.contains(text)
+    };
+    wait_until("it is ready", || says("| ready"));
+    drop(keyboard);
+    running.signal(Signal::SIGUSR1);
+    wait_until("it still runs", || says("| still here"));
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.finish().status, Some(0));
+    app.assert_nothing_is_left();
+    assert!(!says("SIGHUP"));
+}
+
+#[test]
+fn ctrl_s_holds_the_output_and_no_end() {
+    let app = App::new("web: exec yes\n");
+    let (running, mut keyboard) = app.run_on_terminal(app.procman(&["start", "--no-timestamp"]));
+    for _ in 0..2 {
+        let before = running.output().len();
+        wait_until("it is shown", || running.output().len() > before);
+        keyboard.press("\x13");
+        let (mut last, mut unchanged) = (0, 0);
+        wait_until("it is held", || {
+            let now = running.output().len();
+            unchanged = if now == last { unchanged + 1 } else { 0 };
+            last = now;
+            unchanged > 20
+        });
+        keyboard.press("\x11");
+    }
+    keyboard.press("\x13");
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.finish().status, Some(0));
+    app.assert_nothing_is_left();
+}
+
+#[test]
 fn continuing_the_supervisor_continues_the_guard() {
     let app = App::new("web: echo ready; exec sleep 1000\n");
     let running = app.start(&["--no-timestamp"]);
@@ -249,4 +336,36 @@ fn continuing_the_supervisor_continues_the_guard() {
     kill(running.supervisor(), Signal::SIGCONT).unwrap();
     assert_eq!(running.finish().status, Some(0));
     app.assert_nothing_is_left();
+}
+
+#[test]
+fn the_stop_key_stops_everything_where_no_shell_would_continue_it() {
+    let app = App::new(&format!("web: trap 'echo running' USR1; {IDLE_ON}\n"));
+    // The leader of a session: the kernel would discard SIGTSTP in its group.
+    let (running, mut keyboard) =
+        app.run_on_terminal(app.procman(&["start", "--no-timestamp", "--no-color"]));
+    running.wait_for("| ready");
+    let everything = [running.pid(), running.supervisor(), running.pid_of("web.1")];
+    keyboard.press("\x1a");
+    wait_for_state(&everything, true);
+    running.signal(Signal::SIGCONT);
+    wait_for_state(&everything, false);
+    running.signal(Signal::SIGUSR1);
+    running.wait_for("| running");
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.finish().status, Some(0));
+}
+
+#[test]
+fn a_supervisor_that_is_killed_while_it_stands_still_leaves_nothing() {
+    let app = App::new("web: echo ready; exec sleep 1000\n");
+    let running = app.start(&["--no-timestamp"]);
+    running.wait_for("ready");
+    let both = [running.pid(), running.supervisor()];
+    kill(both[1], Signal::SIGSTOP).unwrap();
+    wait_for_state(&both, true);
+    kill(both[1], Signal::SIGKILL).unwrap();
+    running.signal(Signal::SIGCONT);
+    assert_eq!(running.finish().status, Some(137));
+    app.wait_until_nothing_is_left();
 }
