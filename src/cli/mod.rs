@@ -22,6 +22,7 @@ use crate::cli::args::{Arguments, Command};
 use crate::cli::error::Failure;
 use crate::cli::start::colour_of_environment;
 use crate::output::Colour;
+use crate::sys::startup;
 use crate::sys::stdio::{write_stderr, write_stderr_unless_stuck, write_stdout};
 
 /// Runs procman with the arguments of this process and returns its exit code.
@@ -30,6 +31,7 @@ use crate::sys::stdio::{write_stderr, write_stderr_unless_stuck, write_stdout};
 /// 126 and 127: a command that cannot be run or is not found. Else the code of the instance that ended
 /// first, or 128 + n when signal n killed it or, asked for twice, ended procman.
 pub fn main() -> i32 {
+    startup::hold_signals_as_pid_1();
     let arguments = in_one_form(std::env::args_os());
     let arguments = match command().try_get_matches_from(arguments) {
         Ok(matches) => Arguments::from_arg_matches(&matches),

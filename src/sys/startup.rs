@@ -25,6 +25,16 @@ pub enum Hangup {
     Ignored,
 }
 
+/// Keeps signals for later while procman still reads the user's files, if it is PID 1: to be called first.
+///
+/// The kernel drops a signal that PID 1 neither blocks nor handles, and a request to stop would be lost. Any other
+/// process is ended by it, as its user wants.
+pub fn hold_signals_as_pid_1() {
+    if std::process::id() == 1 {
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
+    }
+}
+
 /// Prepares a process that will supervise: to be called before any thread exists and anything is opened.
 ///
 /// - Every signal is blocked until its handler stands, so none is lost and none kills by surprise.

@@ -1,5 +1,6 @@
 //! procman as a container's first process, in a PID namespace. Needs root, and unshare(1) of util-linux.
 
+use std::io::Write;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
@@ -101,14 +102,18 @@ fn an_orphan_that_fails_ends_no_container() {
 
 #[test]
 fn a_signal_from_an_instance_to_pid_1_is_heard() {
-    let app = App::new(
-        "web: trap 'echo got USR1; kill -TERM 1' USR1; sh -c 'trap \"\" USR1; kill -USR1 1; exec sleep 1000' & while :; do wait; done\n",
-    );
-    let Some(running) = start(&app, &["start", "--no-timestamp"]) else { return };
-    running.wait_for("got USR1");
-    let end = running.finish();
-    assert_eq!(end.status, Some(0));
-    assert_eq!(end.lines_of("system"), ["SIGTERM received, sending SIGTERM to all processes"]);
+    for (passed_on, request) in [("USR1", "TERM"), ("QUIT", "INT"), ("USR2", "HUP")] {
+        let app = App::new(&format!(
+            "web: trap 'echo got it; kill -{request} 1' {passed_on}; \
+             sh -c 'trap \"\" {passed_on}; kill -{passed_on} 1; exec sleep 1000' & while :; do wait; done\n"
+        ));
+        let Some(running) = start(&app, &["start", "--no-timestamp"]) else { return };
+        running.wait_for("got it");
+        let end = running.finish();
+        assert_eq!(end.status, Some(0));
+        let stopping = format!("SIG{request} received, sending SIGTERM to all processes");
+        assert_eq!(end.lines_of("system"), [stopping]);
+    }
 }
 
 #[test]
@@ -166,4 +171,73 @@ fn run_as_pid_1_passes_signals_and_statuses() {
     app.wait_until_nothing_is_left();
     assert_eq!(end.stdout, "ready\ngot USR1\ngot TERM\n");
     assert_eq!(end.status, Some(5));
+}
+
+/// Without a handler a signal to PID 1 is dropped by the kernel, so one that came while the files were read used
+/// to be lost.
+#[test]
+fn a_request_to_pid_1_that_still_reads_its_files_is_obeyed_afterwards() {
+    for command in ["start", "run"] {
+        let app = App::new("");
+        let pipe = app.gate("pipe");
+        let arguments: &[&str] = if command == "run" { &["sleep", "1000"] } else { &[] };
+        let Some(running) = start(&app, &[&[command, "-f", "pipe"], arguments].concat()) else { return };
+        let init = init(&running);
+        let opened = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.and_then(|entry| entry.path().read_link()).is_ok_and(|path| path.ends_with("pipe"))
+        };
+        wait_until("it reads", || {
+            std::fs::read_dir(format!("/proc/{init}/fd")).is_ok_and(|mut files| files.any(opened))
+        });
+        kill(init, Signal::SIGTERM).unwrap();
+        let mut procfile = std::fs::File::options().write(true).open(app.root().join("pipe")).unwrap();
+        procfile.write_all(b"web: exec sleep 1000\n").unwrap();
+        drop((procfile, pipe));
+        let end = running.finish();
+        assert_eq!(end.status, Some(if command == "run" { 143 } else { 0 }), "{end:?}");
+    }
+}
+
+#[test]
+fn an_orphan_that_ends_when_procman_does_changes_nothing() {
+    for attempt in 0..8 {
+        let apps: Vec<_> = (0..5)
+            .map(|n| {
+                let orphan = format!("trap \"\" TERM; sleep 0.0{}{}", attempt, 2 * n);
+                App::new(&format!("web: (setsid sh -c '{orphan}' &); exit 5\n"))
+            })
+            .collect();
+        let running: Vec<_> = apps.iter().filter_map(|app| start(app, &["start"])).collect();
+        for end in running.into_iter().map(Running::finish) {
+            assert_eq!((end.status, end.stderr), (Some(5), String::new()), "{}", end.stdout);
+        }
+        apps.iter().for_each(App::wait_until_nothing_is_left);
+    }
+}
+
+#[test]
+fn below_another_init_nothing_is_lost_and_nothing_said() {
+    if Command::new("tini").arg("--version").output().is_err() {
+        return skipped("there is no tini");
+    }
+    let in_a_container: &[&str] = if can_be_made() { &UNSHARE } else { &[] };
+    for around in [&["env"][..], &[&["unshare"], in_a_container].concat()] {
+        let app = App::new("");
+        // Only a subreaper finds what has left its group.
+        let sleeper = format!("{} sleep {}", if cfg!(procman_portable) { "" } else { "setsid" }, app.tag());
+        app.file("Procfile", format!("web: ({sleeper} &); echo ready; read go < go; exit 7\n"));
+        let mut go = app.gate("go");
+        let mut command = app.command(around[0]);
+        command
+            .args(&around[1..])
+            .args(["tini", "-s", "--"])
+            .arg(procman())
+            .args(["start", "--no-timestamp"]);
+        let running = app.run(command);
+        running.wait_for("ready");
+        go.open();
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!((end.status, end.stderr), (Some(7), String::new()), "{around:?}: {}", end.stdout);
+    }
 }
