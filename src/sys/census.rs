@@ -78,16 +78,34 @@ pub fn process(pid: Pid) -> Option<Member> {
 
 #[cfg(all(target_os = "linux", not(procman_portable)))]
 mod proc_fs {
+    use std::collections::BTreeSet;
     use std::fs;
+
+    use nix::unistd::getpgid;
 
     use super::{Member, own_pid};
     use crate::process::Pid;
+    use crate::sys::wait;
 
-    /// Returns every process that this one may see.
+    /// Returns every process that this one may see, and every child of its own.
+    ///
+    /// Mounted with `hidepid`, `/proc` does not show a process that one may not look into, such as an agent that
+    /// keeps keys. Such a child is known by its number alone.
     pub fn processes() -> Option<Vec<Member>> {
         let entries = fs::read_dir(root()?).ok()?;
         let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        Some(numbers.filter_map(|number| read(Pid(number))).collect())
+        let mut all: Vec<Member> = numbers.filter_map(|number| read(Pid(number))).collect();
+        let shown: BTreeSet<Pid> = all.iter().map(|member| member.pid).collect();
+        let children = children(own_pid()).unwrap_or_default().into_iter();
+        let others = children.filter(|child| !shown.contains(child));
+        all.extend(others.filter_map(|child| read(child).or_else(|| hidden_child(child))));
+        Some(all)
+    }
+
+    fn hidden_child(pid: Pid) -> Option<Member> {
+        let group = getpgid(Some(nix::unistd::Pid::from_raw(pid.0))).ok()?;
+        let state = if wait::has_ended(pid) { 'Z' } else { 'S' };
+        Some(Member { pid, parent: own_pid(), group: Pid(group.as_raw()), state })
     }
 
     pub fn process(pid: Pid) -> Option<Member> {

@@ -31,7 +31,7 @@ pub fn reap_orphans(leaders: &BTreeSet<Pid>) {
         }
         // One is shown after the other, until the first is a leader, which has to wait for its group.
         None => {
-            while let Some(child) = some_ended_child()
+            while let Some(child) = ended_child(libc::P_ALL, 0)
                 && !leaders.contains(&child)
             {
                 reap_if_ended(child);
@@ -47,13 +47,18 @@ fn reap_if_ended(pid: Pid) {
     }
 }
 
-/// Returns a child that has ended, without reaping it.
-fn some_ended_child() -> Option<Pid> {
+/// Returns whether a child of this process has ended and was not reaped.
+pub fn has_ended(pid: Pid) -> bool {
+    ended_child(libc::P_PID, pid.0.cast_unsigned()).is_some()
+}
+
+/// Returns a child that has ended, of those that waitid(2) is asked for, without reaping it.
+fn ended_child(which: libc::idtype_t, id: libc::id_t) -> Option<Pid> {
     // SAFETY: waitid fills the structure.
     let pid = unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let flags = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
-        match libc::waitid(libc::P_ALL, 0, &raw mut info, flags) {
+        match libc::waitid(which, id, &raw mut info, flags) {
             0 => info.si_pid(),
             _ => 0,
         }

@@ -241,3 +241,34 @@ fn below_another_init_nothing_is_lost_and_nothing_said() {
         assert_eq!((end.status, end.stderr), (Some(7), String::new()), "{around:?}: {}", end.stdout);
     }
 }
+
+/// A process that nobody may look into, such as an agent that keeps keys, is not shown even to its own user. It used
+/// to be taken for gone.
+#[test]
+#[cfg(not(procman_portable))]
+fn what_proc_does_not_show_is_ended_too() {
+    let app = App::new("");
+    let tag = app.tag();
+    let line =
+        "web: (setsid ./sleep TAG &); (trap '' TERM; exec ./sleep TAG) & read go < go; kill $PPID; wait\n";
+    app.file("Procfile", line.replace("TAG", &tag));
+    let [mut go, mut on] = ["go", "on"].map(|name| app.gate(name));
+    if !can_be_made() || !app.belongs_to_nobody() {
+        return;
+    }
+    // Who may not read a program may not look into its process.
+    app.program("sleep", 0o711);
+    let mut command = app.command("unshare");
+    let script = "mount -o remount,hidepid=2 /proc && setpriv --reuid=65534 --regid=65534 --clear-groups \
+                  \"$0\" start --no-timestamp -t 1; status=$?; echo over; read go < on; exit $status";
+    command.args(UNSHARE).args(["sh", "-c", script]).arg(procman());
+    let running = app.run(command);
+    wait_until("everything sleeps", || app.sleepers().len() == 2);
+    go.open();
+    running.wait_for("over");
+    assert_eq!(app.sleepers(), []);
+    on.open();
+    let end = running.finish();
+    assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""), "{}", end.stdout);
+    assert_eq!(end.lines_of("system")[1..], ["still running after 1 s, sending SIGKILL: web.1"]);
+}

@@ -6,10 +6,10 @@
 pub mod http;
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -69,6 +69,37 @@ impl App {
         let path = self.root().join(name);
         std::fs::write(&path, content).unwrap();
         path
+    }
+
+    /// Puts a copy of a program into the app's directory, with other permissions.
+    pub fn program(&self, name: &str, mode: u32) {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let program =
+            std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file());
+        let copy = self.root().join(name);
+        std::fs::copy(program.unwrap(), &copy).unwrap();
+        std::fs::set_permissions(copy, Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Gives the app, as it is now, to an unprivileged user, number 65534, and returns whether procman can be run by
+    /// that user; says why not.
+    pub fn belongs_to_nobody(&self) -> bool {
+        let entries = std::fs::read_dir(self.root()).unwrap().map(|entry| entry.unwrap().path());
+        let mut all = entries.chain([self.root().to_owned()]);
+        let given = all.all(|path| chown(path, Some(65534), Some(65534)).is_ok());
+        let mut command = self.as_nobody();
+        let runs = given && command.arg("--version").output().is_ok_and(|output| output.status.success());
+        if !runs {
+            skipped("procman cannot be run as another user: that takes root and setpriv(1)");
+        }
+        runs
+    }
+
+    /// Returns procman as it is run by the user of [`App::belongs_to_nobody`].
+    pub fn as_nobody(&self) -> Command {
+        let mut command = self.command("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(procman());
+        command
     }
 
     /// Makes a named pipe that instances wait at: `read go < NAME`.
