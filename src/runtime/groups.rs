@@ -11,7 +11,7 @@ use crate::process::Pid;
 use crate::supervisor::Group;
 use crate::sys::census;
 use crate::sys::child::Child;
-use crate::sys::signals::group_exists;
+use crate::sys::signals::{group_exists, group_refuses};
 
 /// How often to look when nothing is announced: a member may be a child of somebody who ignores its end.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -82,11 +82,13 @@ impl Groups {
 
     /// Finds out without `/proc` whether a group is empty: its zombie leader must not count.
     ///
-    /// Other zombies do, until whoever adopted them reaps them. After a SIGKILL there is nothing but those.
+    /// Other zombies do, until whoever adopted them reaps them. After a SIGKILL there is nothing but those, and
+    /// those who may not be killed.
     fn release_and_ask(&mut self, pid: Pid) -> Group {
         if let Some((_, child)) = self.leaderless.get_mut(&pid) {
             child.take().into_iter().for_each(Child::release);
         }
-        if group_exists(pid) && !self.killed.contains(&pid) { Group::Inhabited } else { Group::Empty }
+        let killed = self.killed.contains(&pid);
+        if group_refuses(pid) || (group_exists(pid) && !killed) { Group::Inhabited } else { Group::Empty }
     }
 }

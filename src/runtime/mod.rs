@@ -376,11 +376,13 @@ impl<'a> Runtime<'a> {
 
     fn signal(&mut self, id: &InstanceId, signal: Signal) {
         let Some(live) = self.instances.get(id) else { return };
-        if signal == Signal::KILL {
-            self.groups.killed(live.group);
-        }
-        if let Err(error) = signals::signal_group(live.group, signal) {
-            self.pump.say(format!("{signal} cannot be sent to {id} (process group {}): {error}", live.group));
+        match signals::signal_group(live.group, signal) {
+            Ok(()) if signal == Signal::KILL => self.groups.killed(live.group),
+            Ok(()) => {}
+            Err(error) => {
+                let (group, reason) = (live.group, stdio::plain(&error));
+                self.pump.say(format!("{signal} cannot be sent to {id} (process group {group}): {reason}"));
+            }
         }
     }
 

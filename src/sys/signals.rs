@@ -114,8 +114,21 @@ pub fn signal_everyone(signal: Signal) -> io::Result<()> {
 
 /// Returns whether any process, a zombie too, is in the group.
 pub fn group_exists(leader: Pid) -> bool {
+    ask_group(leader).is_none_or(|error| error == libc::EPERM)
+}
+
+/// Returns whether the group exists, and nobody in it may be signalled.
+pub fn group_refuses(leader: Pid) -> bool {
+    ask_group(leader) == Some(libc::EPERM)
+}
+
+/// Returns the error of a signal to the group, if there would be one.
+fn ask_group(leader: Pid) -> Option<i32> {
     // SAFETY: signal 0 only asks.
-    unsafe { libc::kill(-leader.0, 0) == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM) }
+    match unsafe { libc::kill(-leader.0, 0) } {
+        0 => None,
+        _ => io::Error::last_os_error().raw_os_error(),
+    }
 }
 
 /// Stops this process until somebody continues it.

@@ -12,6 +12,7 @@ mod defaults;
 mod examples;
 mod faults_containment;
 mod faults_init;
+mod faults_kernel;
 mod faults_output;
 mod faults_signals;
 mod faults_terminal;
