@@ -60,7 +60,7 @@ mod escapees {
     use nix::unistd::Pid;
 
     use super::{IN_THE_GROUP, with_sleepers};
-    use crate::support::{App, is_alive, state, wait_until};
+    use crate::support::{App, is_alive, python, skipped, state, wait_until};
 
     /// Sessions of their own, daemons, a wiped environment, closed descriptors.
     const ESCAPED: &str = "setsid sleep TAG &\n\
@@ -200,5 +200,47 @@ mod escapees {
         assert_eq!(name(running.supervisor()), "procman\n");
         running.signal(Signal::SIGTERM);
         running.finish();
+    }
+    #[test]
+    fn a_group_of_its_own_in_the_same_session_is_no_way_out() {
+        let Some(python) = python() else { return };
+        let app = App::new("");
+        let script = format!(
+            "web: {python} -c 'import os; os.fork() or (os.setpgid(0, 0), os.execvp(\"sleep\", [\"sleep\", \"{}\"]))'; \
+             exec sleep 1000\n",
+            app.tag()
+        );
+        app.file("Procfile", script);
+        let running = app.start(&["--no-timestamp"]);
+        wait_until("it sleeps", || app.sleepers().len() == 1);
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.status, Some(0));
+    }
+
+    #[test]
+    fn a_namespace_of_its_own_is_no_way_out() {
+        // Its first process is deaf to SIGTERM, as every init without a handler is.
+        for command in
+            ["unshare --pid --fork --kill-child sleep TAG", "setsid unshare --pid --fork sleep TAG & wait"]
+        {
+            let app = App::new("");
+            if !app
+                .command("unshare")
+                .args(["--pid", "--fork", "true"])
+                .status()
+                .is_ok_and(|status| status.success())
+            {
+                return skipped("no PID namespace can be made: that takes root and unshare(1)");
+            }
+            app.file("Procfile", format!("web: {}\n", command.replace("TAG", &app.tag())));
+            let running = app.start(&["--no-timestamp", "-t", "1"]);
+            wait_until("it sleeps", || app.sleepers().len() == 1);
+            running.signal(Signal::SIGTERM);
+            let end = running.finish();
+            app.assert_nothing_is_left();
+            assert_eq!(end.status, Some(0), "{end:?}");
+        }
     }
 }
