@@ -27,6 +27,7 @@ use crate::runtime::pump::{Note, Pump};
 use crate::supervisor::{Action, Event, Group, Receiver, Request, Settings, Supervisor, Time};
 use crate::sys::child::{self, Child, Order, SpawnError};
 use crate::sys::link::{FromSupervisor, Link, Peer};
+use crate::sys::memory::OutOfMemory;
 use crate::sys::ready::Ready;
 use crate::sys::signals::{Received, Signals};
 use crate::sys::startup::Inherited;
@@ -107,6 +108,7 @@ struct Runtime<'a> {
     /// Every instance that has been spawned and of which something may be alive.
     instances: BTreeMap<InstanceId, Live>,
     groups: Groups,
+    memory: OutOfMemory,
     pump: Pump,
     notes: UnboundedReceiver<Note>,
     signals: Ready<Signals>,
@@ -153,6 +155,7 @@ impl<'a> Runtime<'a> {
             supervisor: Supervisor::new(job.settings),
             instances: BTreeMap::new(),
             groups: Groups::new(),
+            memory: OutOfMemory::watch(),
             pump,
             notes,
             signals: Ready::new(Signals::listen(job.inherited.hangup)?)?,
@@ -282,7 +285,11 @@ impl<'a> Runtime<'a> {
         }
         // Groups that lost their leader earlier may be found empty by the same look.
         let mut empty = self.groups.take(children, &self.leaders());
+        let kills = self.memory.news();
         let mut events = Vec::new();
+        if kills > 0 {
+            events.push(Event::MemoryRanOut { kills });
+        }
         // The line that is shown first is that of the end that is told first: it decides the exit code.
         for (id, exit) in exits {
             let group = if empty.remove(&id) { Group::Empty } else { Group::Inhabited };

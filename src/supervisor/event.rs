@@ -63,6 +63,11 @@ pub enum Event {
         /// Which of procman's two processes got it.
         receiver: Receiver,
     },
+    /// Memory ran out, and the kernel killed so many processes of procman's control group.
+    MemoryRanOut {
+        /// How many.
+        kills: u64,
+    },
     /// Nobody reads procman's output any more.
     OutputClosed,
     /// The guard is gone, so nobody would clean up behind the supervisor.
@@ -141,6 +146,11 @@ pub enum Notice {
         /// What stopped it.
         signal: Signal,
     },
+    /// The kernel killed processes because memory had run out. It does not say which.
+    OutOfMemory {
+        /// How many.
+        kills: u64,
+    },
     /// The instance's leader ended, but other processes of its group did not.
     Leftovers {
         /// Which instance.
@@ -189,6 +199,13 @@ impl fmt::Display for Notice {
             }
             Notice::Leftovers { id, exit } => {
                 write!(f, "{id} {exit}, but left processes running in its group, stopping them")
+            }
+            Notice::OutOfMemory { kills } => {
+                let processes = if *kills == 1 { "process" } else { "processes" };
+                write!(
+                    f,
+                    "out of memory: the kernel has killed {kills} {processes} of procman's control group"
+                )
             }
             Notice::Unkillable { id, pid } => {
                 write!(f, "{id} (process group {pid}) cannot be killed, giving up on it")

@@ -91,6 +91,7 @@ impl Supervisor {
             Event::Signalled { signal, sender, receiver } => {
                 self.signalled(Heard { signal, sender, receiver, at: now }, &mut actions);
             }
+            Event::MemoryRanOut { kills } => actions.push(Action::Say(Notice::OutOfMemory { kills })),
             Event::OutputClosed => self.stop(now, 0, StopCause::OutputClosed, &mut actions),
             Event::GuardLost => {
                 self.relay.guard_lost();

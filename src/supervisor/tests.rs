@@ -180,6 +180,22 @@ fn end_while_the_rest_is_being_spawned() {
     );
 }
 
+#[test]
+fn what_the_kernel_did_for_lack_of_memory_is_said_and_changes_nothing() {
+    check(
+        "
+        start web.1 worker.1    -> spawn web.1
+        spawned web.1 11        -> spawn worker.1
+        spawned worker.1 12     ->
+        out-of-memory 1         -> say out-of-memory 1
+        killed web.1 SIGKILL    -> say stopping for web.1, terminate worker.1
+        out-of-memory 2         -> say out-of-memory 2
+        killed worker.1 SIGKILL -> drain
+        drained                 -> finish 137
+        ",
+    );
+}
+
 // A request to stop
 
 #[test]

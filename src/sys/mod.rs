@@ -12,6 +12,7 @@ pub mod cleanup;
 pub mod files;
 pub mod guard;
 pub mod link;
+pub mod memory;
 pub mod ready;
 pub mod signals;
 pub mod startup;

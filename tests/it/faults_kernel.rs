@@ -4,6 +4,7 @@
 
 use nix::sys::signal::Signal;
 
+use crate::support::cgroup::Cgroup;
 use crate::support::{App, IDLE, procman, skipped, wait_until};
 
 /// Returns an app of an unprivileged user that can start what belongs to root: `./setpriv --reuid=0 sleep TAG`.
@@ -110,4 +111,79 @@ fn a_stranger_under_the_number_of_a_group_that_is_gone_gets_no_signal() {
         assert_eq!(end.status, Some(143));
         app.wait_until_nothing_is_left();
     }
+}
+
+#[test]
+fn an_instance_that_eats_all_memory_is_named_and_procman_lives() {
+    let Some(group) = Cgroup::limited("memory", 64 << 20) else { return };
+    // There is no line in it, so all of it is kept.
+    let app = App::new(
+        "web: read go < go; exec tail /dev/zero\nworker: trap 'echo bye; exit 0' TERM; echo ready; read go < never\n",
+    );
+    let [mut go, _never] = ["go", "never"].map(|name| app.gate(name));
+    let mut command = app.command("sh");
+    command.args(["-c", &format!("{}; exec \"$0\" start --no-timestamp", group.join())]).arg(procman());
+    let running = app.run(command);
+    running.wait_for("ready");
+    go.open();
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.lines_of("web.1")[1..], ["terminated by SIGKILL"]);
+    assert_eq!(end.lines_of("worker.1")[2..], ["bye", "exited with code 0"]);
+    let killed = "out of memory: the kernel has killed 1 process of procman's control group";
+    assert_eq!(end.lines_of("system"), [killed, "web.1 ended, sending SIGTERM to all processes"]);
+    assert_eq!(end.status, Some(137));
+}
+
+#[test]
+fn processes_that_multiply_are_stopped() {
+    // In the group, deaf to SIGTERM, and each in a session of its own: only a subreaper finds those.
+    for bomb in [
+        "sh bomb.sh & sh bomb.sh & wait",
+        "trap '' TERM; sh bomb.sh & sh bomb.sh & wait",
+        "setsid sh bomb.sh & setsid sh bomb.sh & wait",
+        "trap '' TERM; setsid sh bomb.sh & setsid sh bomb.sh & wait",
+    ] {
+        if cfg!(procman_portable) && bomb.contains("setsid") {
+            continue;
+        }
+        // Nothing runs before it is in there.
+        let Some(group) = Cgroup::limited("pids", 60) else { return };
+        let app = App::new("web: sh web.sh 2>/dev/null\n");
+        app.file("web.sh", format!("{}\n{bomb}\n", group.join()));
+        app.file("bomb.sh", format!("{bomb}\n"));
+        let running = app.start(&["--no-timestamp", "-t", "1"]);
+        wait_until("there are many", || group.members().len() > 50);
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        assert_eq!(group.members(), [], "{bomb}");
+        assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""), "{bomb}: {}", end.stdout);
+    }
+}
+
+#[test]
+fn what_even_sigkill_does_not_end_is_named_and_given_up() {
+    let Some(group) = Cgroup::freezer() else { return };
+    let app =
+        App::new(&format!("web: {}; echo ready; exec sleep 1000\nworker: exec sleep 1000\n", group.join()));
+    let running = app.start(&["--no-timestamp", "-t", "0"]);
+    running.wait_for("worker.1 | started");
+    running.wait_for("ready");
+    wait_until("it sleeps", || group.members() == [running.pid_of("web.1")]);
+    let web = running.pid_of("web.1");
+    group.freeze();
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    assert!(end.lines_of("worker.1").last().unwrap().starts_with("terminated"), "{}", end.stdout);
+    assert_eq!(
+        end.lines_of("system").last().unwrap(),
+        &format!("web.1 (process group {web}) cannot be killed, giving up on it")
+    );
+    if cfg!(not(procman_portable)) {
+        assert_eq!(end.stderr, format!("procman: cannot be killed, still running: process {web}\n"));
+    }
+    assert_eq!(end.status, Some(1));
+    assert_eq!(app.left(), [web]);
+    drop(group);
+    app.wait_until_nothing_is_left();
 }

@@ -152,7 +152,10 @@ impl Ledger {
             Event::OutputClosed => !self.is_stopping(),
             Event::GuardLost => self.guard == Guard::Present,
             Event::Drained => self.is_draining(),
-            Event::Signalled { .. } | Event::Resumed { .. } | Event::TimePassed => true,
+            Event::Signalled { .. }
+            | Event::MemoryRanOut { .. }
+            | Event::Resumed { .. }
+            | Event::TimePassed => true,
         }
     }
 
@@ -218,7 +221,11 @@ impl Ledger {
                     stop.requested = stop.requested.map(|at| at + *asleep);
                 }
             }
-            Event::Stopped { .. } | Event::Signalled { .. } | Event::Drained | Event::TimePassed => {}
+            Event::Stopped { .. }
+            | Event::Signalled { .. }
+            | Event::MemoryRanOut { .. }
+            | Event::Drained
+            | Event::TimePassed => {}
         }
     }
 
@@ -334,6 +341,7 @@ impl Ledger {
                 let before = self.stopped_by.insert(id.clone(), *signal);
                 ensure(before != Some(*signal), "what stops an instance is said once")?;
             }
+            Notice::OutOfMemory { .. } => {}
             Notice::Stopping(_) | Notice::Overdue { .. } | Notice::Leftovers { .. } => {
                 self.stopping()?;
             }
@@ -398,6 +406,7 @@ impl Ledger {
             | Event::Exited { .. }
             | Event::GroupEmptied { .. }
             | Event::Signalled { .. }
+            | Event::MemoryRanOut { .. }
             | Event::OutputClosed
             | Event::GuardLost
             | Event::Resumed { .. }

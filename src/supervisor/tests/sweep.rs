@@ -78,6 +78,7 @@ const EVENTS: &[&str] = &[
     "SIGUSR1",
     "SIGUSR1 from 77",
     "SIGUSR1@supervisor from 77",
+    "out-of-memory 2",
     "output closed",
     "guard lost",
     "resumed +60s",

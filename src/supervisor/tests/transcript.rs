@@ -136,6 +136,7 @@ fn event(words: &[&str]) -> Event {
             Event::Exited { id: id(name), exit: Exit::Signal(signal(by)), group: group(rest) }
         }
         ["emptied", name] => Event::GroupEmptied { id: id(name) },
+        ["out-of-memory", kills] => Event::MemoryRanOut { kills: kills.parse().unwrap() },
         ["output", "closed"] => Event::OutputClosed,
         ["guard", "lost"] => Event::GuardLost,
         ["resumed", asleep] => Event::Resumed { asleep: duration(asleep) },
@@ -218,6 +219,7 @@ fn show_event(event: &Event) -> String {
                 Sender::Process(pid) => format!("{heard} from {pid}"),
             }
         }
+        Event::MemoryRanOut { kills } => format!("out-of-memory {kills}"),
         Event::OutputClosed => "output closed".into(),
         Event::GuardLost => "guard lost".into(),
         Event::Resumed { asleep } => format!("resumed +{}", show_duration(*asleep)),
@@ -263,6 +265,7 @@ fn show_notice(notice: &Notice) -> String {
         Notice::Overdue { ids, .. } => format!("overdue {}", show_ids(ids)),
         Notice::Stopped { id, signal } => format!("stopped {id} {signal}"),
         Notice::Leftovers { id, .. } => format!("leftovers {id}"),
+        Notice::OutOfMemory { kills } => format!("out-of-memory {kills}"),
         Notice::Unkillable { id, pid } => format!("unkillable {id} {pid}"),
     }
 }

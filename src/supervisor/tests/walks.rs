@@ -71,6 +71,7 @@ enum Incident {
         sender: Sender,
         receiver: Receiver,
     },
+    MemoryRanOut,
     OutputClosed,
     GuardLost,
     /// Somebody stops an instance that lives.
@@ -189,6 +190,7 @@ impl World {
             Incident::Signal { signal, sender, receiver } => {
                 self.tell(Event::Signalled { signal, sender, receiver });
             }
+            Incident::MemoryRanOut => self.tell(Event::MemoryRanOut { kills: 1 }),
             Incident::OutputClosed => self.tell(Event::OutputClosed),
             Incident::GuardLost => self.tell(Event::GuardLost),
             Incident::Stopped(signal) => {
@@ -323,6 +325,7 @@ fn incident() -> impl Strategy<Value = Incident> {
     prop_oneof![
         6 => (signal(), sender(), receiver())
             .prop_map(|(signal, sender, receiver)| Incident::Signal { signal, sender, receiver }),
+        1 => Just(Incident::MemoryRanOut),
         1 => Just(Incident::OutputClosed),
         1 => Just(Incident::GuardLost),
         1 => select(vec![Signal::STOP, Signal::TTIN]).prop_map(Incident::Stopped),

@@ -52,6 +52,14 @@ fn every_notice_has_its_words() {
             Notice::Unkillable { id: id("web.1"), pid: Pid(11) },
             "web.1 (process group 11) cannot be killed, giving up on it",
         ),
+        (
+            Notice::OutOfMemory { kills: 1 },
+            "out of memory: the kernel has killed 1 process of procman's control group",
+        ),
+        (
+            Notice::OutOfMemory { kills: 2 },
+            "out of memory: the kernel has killed 2 processes of procman's control group",
+        ),
     ];
     for (notice, words) in table {
         assert_eq!(notice.to_string(), words);

@@ -3,6 +3,7 @@
 //! Every process that a test starts carries a mark in its environment, by which it is found again: at the end
 //! of a test nothing that carries it may be left. One that wipes its environment carries a tag as an argument.
 
+pub mod cgroup;
 pub mod http;
 
 use std::ffi::OsStr;
