@@ -41,12 +41,11 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     let job = Job { plan: &plan, settings, style, notices, inherited, guard, link };
     let outcome = runtime::run(job).map_err(Failure::System)?;
     let Outcome { mut status, failure, dropped, guard, deadline, signals } = outcome;
-    if guard == Peer::Gone {
-        let unkillable = guard::stand_in(deadline, signals);
-        if !unkillable.is_empty() {
-            guard::name_unkillable(&unkillable);
-            status = status.max(1);
-        }
+    if guard == Peer::Gone
+        && let Err(unkillable) = guard::stand_in(deadline, signals)
+    {
+        guard::name_unkillable(&unkillable);
+        status = status.max(1);
     }
     if dropped > 0 {
         write_stderr_unless_stuck(&format!("procman: {dropped} bytes of output could not be written"));

@@ -58,14 +58,16 @@ impl Cleanup {
         escaped.into_iter().for_each(|pid| self.terminate(pid));
     }
 
-    /// Ends everything below this process, politely until `deadline`, and returns what could not be ended.
+    /// Ends everything below this process, politely until `deadline`.
+    ///
+    /// Fails with those that cannot be ended; with none where they cannot be listed either.
     ///
     /// `wait` waits for at most the given time, less if a child ends, and says what it has heard.
     pub fn end_descendants(
         &mut self,
         mut deadline: Instant,
         mut wait: impl FnMut(Duration) -> Interruption,
-    ) -> Vec<Pid> {
+    ) -> Result<(), Vec<Pid>> {
         let mut killed_at = None;
         let mut asked = false;
         while reap() == Children::Left {
@@ -77,7 +79,7 @@ impl Cleanup {
                 self.kill_everything();
                 if now > *killed_at.get_or_insert(now) + UNKILLABLE {
                     let left = census::descendants(self.own).unwrap_or_default();
-                    return left.iter().map(|member| member.pid).collect();
+                    return Err(left.iter().map(|member| member.pid).collect());
                 }
             }
             let until_kill = deadline.saturating_duration_since(now);
@@ -86,7 +88,7 @@ impl Cleanup {
                 deadline = now;
             }
         }
-        Vec::new()
+        Ok(())
     }
 
     fn terminate(&mut self, pid: Pid) {

@@ -67,8 +67,8 @@ pub fn accompany(command: Pid, grace: Duration, hangup: Hangup) -> io::Result<i3
 }
 
 /// Does in the supervisor what a guard that is gone can do no more: ends everything below it, with as much
-/// patience as a guard has. Returns what could not be ended.
-pub fn stand_in(deadline: Instant, mut signals: Signals) -> Vec<Pid> {
+/// patience as a guard has. Fails with what could not be ended.
+pub fn stand_in(deadline: Instant, mut signals: Signals) -> Result<(), Vec<Pid>> {
     let began = Instant::now();
     Cleanup::new(census::own_pid()).end_descendants(deadline, |pause| {
         wait(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], Some(Instant::now() + pause));
@@ -76,13 +76,14 @@ pub fn stand_in(deadline: Instant, mut signals: Signals) -> Vec<Pid> {
     })
 }
 
-/// Says which processes could not be ended.
+/// Says which processes could not be ended. None can be named where they could not even be listed.
 pub fn name_unkillable(unkillable: &[Pid]) {
     let names: Vec<String> = unkillable.iter().map(Pid::to_string).collect();
-    write_stderr_unless_stuck(&format!(
-        "procman: cannot be killed, still running: process {}",
-        names.join(", ")
-    ));
+    write_stderr_unless_stuck(&if names.is_empty() {
+        "procman: some processes cannot be killed and are still running".to_owned()
+    } else {
+        format!("procman: cannot be killed, still running: process {}", names.join(", "))
+    });
 }
 
 fn keep_guard(kind: Ward, link: Option<Link>, ward: Pid, hangup: Hangup, grace: Duration) -> io::Result<i32> {
@@ -158,10 +159,7 @@ impl Guard {
                 "procman: the supervisor was killed by {signal}, ending what it has left"
             ));
         }
-        let unkillable = self.end_descendants();
-        if unkillable.is_empty() {
-            return exit.status();
-        }
+        let Err(unkillable) = self.end_descendants() else { return exit.status() };
         name_unkillable(&unkillable);
         exit.status().max(1)
     }
@@ -266,8 +264,8 @@ impl Guard {
         self.cleanup.terminate_escapees(self.ward);
     }
 
-    /// Ends everything below this process, and returns what could not be ended.
-    fn end_descendants(mut self) -> Vec<Pid> {
+    /// Ends everything below this process; fails with what cannot be ended.
+    fn end_descendants(mut self) -> Result<(), Vec<Pid>> {
         // Whoever still holds the other end has nothing to say.
         self.link = None;
         let began = Instant::now();

@@ -2,10 +2,10 @@
 //!
 //! Most of it takes root. A control group is made below that of the test and removed after it.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 
 use crate::support::cgroup::Cgroup;
-use crate::support::{App, IDLE, procman, skipped, wait_until};
+use crate::support::{App, IDLE, guard_of, procman, skipped, wait_until};
 
 /// Returns an app of an unprivileged user that can start what belongs to root: `./setpriv --reuid=0 sleep TAG`.
 fn with_a_way_to_root(procfile: &str) -> Option<App> {
@@ -61,6 +61,24 @@ fn what_belongs_to_another_user_is_named_and_the_others_are_stopped() {
     }
 }
 
+#[test]
+fn what_cannot_be_killed_and_not_be_listed_is_no_success() {
+    let Some(app) = with_a_way_to_root("web: setsid ./setpriv --reuid=0 sleep TAG & wait\n") else { return };
+    let mut command = app.command("unshare");
+    let script = "mount -t tmpfs none /proc && exec setpriv --reuid=65534 --regid=65534 --clear-groups \
+                  \"$0\" start --no-timestamp -t 0";
+    command.args(["--pid", "--fork", "--mount", "--kill-child", "sh", "-c", script]).arg(procman());
+    let running = app.run(command);
+    running.wait_for("started");
+    wait_until("it has changed its user", || app.sleepers().len() == 1);
+    kill(guard_of(running.pid()), Signal::SIGTERM).unwrap();
+    let end = running.finish();
+    assert_eq!(end.stderr, "procman: some processes cannot be killed and are still running\n");
+    assert_eq!(end.status, Some(1), "{}", end.stdout);
+    // Now the kernel has ended them, with their namespace.
+    app.wait_until_nothing_is_left();
+}
+
 /// The life of a namespace: procman is started and asked to stop; a stranger gets the number in a file; procman is asked
 /// again.
 const BESIDE_A_STRANGER: &str = "\
@@ -81,6 +99,10 @@ fn a_stranger_under_the_number_of_a_group_that_is_gone_gets_no_signal() {
     const CONTAINER: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child"];
     // The group ends with its leader, or after it.
     for web in ["exec sleep 1000", "(trap '' TERM; echo member; read go < last) & exec sleep 1000"] {
+        // The member comes home to the shell, which does not reap while it reads: without `/proc` it looks alive.
+        if cfg!(procman_portable) && web.contains("member") {
+            continue;
+        }
         let worker = format!("trap 'sleep 1; echo a second later; read go < never' TERM; {IDLE}");
         let app = App::new(&format!("web: {web}\nworker: {worker}\n"));
         let [mut stop, mut invite, mut again, mut last, _never] =
