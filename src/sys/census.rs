@@ -128,6 +128,9 @@ mod proc_fs {
         let state = fields.next()?.chars().next()?;
         let parent = Pid(fields.next()?.parse().ok()?);
         let group = Pid(fields.next()?.parse().ok()?);
+        // A process whose first thread has ended before the others is shown as a zombie, and runs.
+        let threads: u32 = fields.nth(14)?.parse().ok()?;
+        let state = if state == 'Z' && threads > 1 { 'S' } else { state };
         Some(Member { pid, parent, group, state })
     }
 

@@ -243,4 +243,34 @@ mod escapees {
             assert_eq!(end.status, Some(0), "{end:?}");
         }
     }
+    /// Its first thread has ended, so `/proc` shows a zombie. It used to be left.
+    #[test]
+    fn a_process_without_its_first_thread_is_no_zombie() {
+        let Some(python) = python() else { return };
+        for web in ["setsid PYTHON threads.py & wait", "PYTHON threads.py & wait", "exec PYTHON threads.py"] {
+            let app = App::new(&format!("web: {}\n", web.replace("PYTHON", python)));
+            app.file(
+                "threads.py",
+                "import ctypes, os, threading, time\n\
+                 threading.Thread(target=time.sleep, args=(1000,)).start()\n\
+                 print('pid', os.getpid(), flush=True)\n\
+                 ctypes.CDLL(None).pthread_exit(0)\n",
+            );
+            let running = app.start(&["--no-timestamp"]);
+            running.wait_for("| pid ");
+            let output = running.output();
+            let pid =
+                output.split_once("| pid ").unwrap().1.split_whitespace().next().unwrap().parse().unwrap();
+            wait_until("its first thread has ended", || state(pid) == Some('Z'));
+            running.signal(Signal::SIGTERM);
+            let end = running.finish();
+            let left = state(pid);
+            if left.is_some() {
+                // Its environment cannot be read, so nobody else finds it.
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            assert_eq!(left, None, "{web}: it is left");
+            assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""), "{end:?}");
+        }
+    }
 }
