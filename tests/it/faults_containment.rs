@@ -60,7 +60,7 @@ mod escapees {
     use nix::unistd::Pid;
 
     use super::{IN_THE_GROUP, with_sleepers};
-    use crate::support::{App, is_alive, python, skipped, state, wait_until};
+    use crate::support::{App, is_alive, procman, python, skipped, state, wait_until};
 
     /// Sessions of their own, daemons, a wiped environment, closed descriptors.
     const ESCAPED: &str = "setsid sleep TAG &\n\
@@ -271,6 +271,31 @@ mod escapees {
             }
             assert_eq!(left, None, "{web}: it is left");
             assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_procman_below_procman_ends_with_all_it_has_started() {
+        let cases = [("", "1000", "exited with code 0"), ("trap '' TERM;", "1", "terminated by SIGKILL")];
+        for (app_is, grace, end_of_inner) in cases {
+            let app = App::new("");
+            let (procman, tag) = (procman().display(), app.tag());
+            app.file("Procfile", format!("web: exec {procman} start --no-timestamp -f inner -t 1000\n"));
+            let inner = format!(
+                "app: {app_is} (setsid sleep {tag} &); sleep {tag} & echo ready; wait; read go < go\n"
+            );
+            app.file("inner", inner);
+            let _shut = app.gate("go");
+            let running = app.start(&["--no-timestamp", "-t", grace]);
+            running.wait_for("ready");
+            wait_until("everything sleeps", || app.sleepers().len() == 2);
+            running.signal(Signal::SIGTERM);
+            let end = running.finish();
+            app.assert_nothing_is_left();
+            assert_eq!(end.lines_of("web.1").last().unwrap(), end_of_inner);
+            // Both processes of the inner one are in its group, and count it once.
+            assert_eq!(end.stdout.matches("SIGTERM received").count(), 2, "{}", end.stdout);
+            assert_eq!(end.status, Some(0), "{}", end.stdout);
         }
     }
 }
