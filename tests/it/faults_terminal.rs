@@ -71,7 +71,11 @@ fn ctrl_c_twice_kills() {
 
 #[test]
 fn a_terminal_that_goes_away_stops_the_formation() {
-    let app = App::new(&format!("web: trap 'echo asked | tee asked; exit 0' TERM; touch ready; {IDLE}\n"));
+    // As `IDLE`, but nobody reads this terminal.
+    let idle = "sh -c 'touch ready; exec sleep 1000' & wait";
+    // The other one writes until it is stuck.
+    let app =
+        App::new(&format!("web: trap 'echo asked | tee asked; exit 0' TERM; {idle}\nworker: exec yes\n"));
     let (running, keyboard) = app.run_on_unread_terminal(app.procman(&["start"]));
     wait_until("it is ready", || app.root().join("ready").exists());
     drop(keyboard);
