@@ -69,10 +69,11 @@ impl Options {
 
 /// Returns the options that a `procman.toml` sets. Keys are the long names of the command line.
 pub fn from_toml(text: &str) -> Result<Options, ConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // A text without a place in it is wrong from the start.
     toml::from_str(text).map_err(|error| {
         let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
-        let last = before.rsplit('\n').next().unwrap_or_default();
+        let last = before.rsplit('\n').next().unwrap_or_default().trim_end_matches('\r');
         ConfigError {
             line: before.matches('\n').count() + 1,
             column: last.chars().count() + 1,
@@ -392,6 +393,19 @@ mod tests {
     #[test]
     fn columns_count_characters() {
         check_error("formation = 'é' x", "1:17 unexpected key or value, expected newline, `#`");
+    }
+
+    /// It was counted as a column, in which no editor shows anything.
+    #[test]
+    fn a_byte_order_mark_vanishes() {
+        check("\u{feff}port = 3000", Options { port: Some(Port(3000)), ..Options::default() });
+        check_error("\u{feff}port = 70000", "1:8 `70000` is not a port from 0 to 65535");
+    }
+
+    /// What was missing at the end of a line was missed behind the carriage return.
+    #[test]
+    fn a_carriage_return_is_no_column() {
+        check_error("'port\r\n", "1:6 key with no value, expected `=`");
     }
 
     #[test]

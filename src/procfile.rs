@@ -185,7 +185,8 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-const BLANKS: [char; 2] = [' ', '\t'];
+/// What surrounds names and commands; so a carriage return vanishes at the end of a line, and stays within a command.
+const BLANKS: [char; 3] = [' ', '\t', '\r'];
 
 /// Returns the name and command of one line, nothing for a comment, or the column and kind of its fault.
 fn read_line(bytes: &[u8]) -> Result<Option<(ProcessType, String)>, (usize, FaultKind)> {
@@ -193,7 +194,7 @@ fn read_line(bytes: &[u8]) -> Result<Option<(ProcessType, String)>, (usize, Faul
         let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
         return Err((column(valid), FaultKind::NotUtf8));
     };
-    let line = line.strip_suffix('\r').unwrap_or(line).trim_end_matches(BLANKS);
+    let line = line.trim_end_matches(BLANKS);
     let content = line.trim_start_matches(BLANKS);
     if content.is_empty() || content.starts_with('#') {
         return Ok(None);
@@ -283,6 +284,13 @@ mod tests {
     #[test]
     fn byte_order_mark_and_carriage_returns_vanish() {
         check("\u{feff}web: x\r\n\r\nworker: y\r", &["1 web=x", "3 worker=y"]);
+    }
+
+    /// A line end that a conversion had doubled left a carriage return in the command, and made an entry of a blank line.
+    #[test]
+    fn several_carriage_returns_vanish_as_one_does() {
+        check("web: x\r\r\n\r\r\n\r# y\nworker:\r z \r\r", &["1 web=x", "4 worker=z"]);
+        check("web: a\rb\nworker:\r\r\n", &["1 web=a\rb", "error 2:8 no command after `worker:`"]);
     }
 
     #[test]
