@@ -20,5 +20,6 @@ mod layering;
 mod life;
 mod man;
 mod output;
+mod promises;
 mod run;
 mod support;
