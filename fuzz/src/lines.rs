@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! .. 000 ss  to  .. 010 ss   bytes come from stream ss: the next byte tells how many of those after it, up to 31
-//! .. 011 ss                  a long run comes from it: the next byte tells how many times 1 KiB, as long as there is some
+//! .. 011 ss                  a long run comes from it: the next byte tells how many times 1 KiB, up to 96 in all
 //! .. 100 ss, .. 101 ss       time passes: the next byte tells how many times 10 ms
 //! .. 110 ss                  procman says something about stream ss, and for ss = 3 of its own
 //! .. 111 ss                  stream ss ends, and another begins
@@ -26,7 +26,7 @@ const WORDS: &str = "hello";
 const HELD: usize = 64 * 1024;
 
 /// How many bytes all long runs of a script have together, so that a script takes no time worth naming.
-const LONG: usize = 160 * 1024;
+const LONG: usize = 96 * 1024;
 
 /// How long others wait for a line that flows, and when all that can be shown has been.
 const TURN: Duration = Duration::from_millis(250);
@@ -265,6 +265,7 @@ fn read_text(output: &[u8]) -> Lines {
             [b' ', b'+', b' ', text @ ..] => {
                 let begun = lines.get_mut(name).and_then(|lines| lines.last_mut());
                 begun.expect("a rest follows a beginning").extend_from_slice(text);
+                assert!(!text.is_empty(), "a line that has only to end ends");
             }
             _ => panic!("no separator in {:?}", lossy(line)),
         }

@@ -50,7 +50,7 @@ proptest! {
     }
 
     #[test]
-    fn a_formation_keeps_its_promises(Bytes(text) in texts("formation", &FORMATION)) {
+    fn a_formation_keeps_its_promises(Bytes(text) in request()) {
         formation::check(&text);
     }
 
@@ -78,7 +78,7 @@ proptest! {
 /// What stands between lines of good texts.
 const PROCFILE: [&str; 6] = ["\t# ", ":", "web:", "web: a", "ä: b", "#"];
 const DOTENV: [&str; 12] = ["A=", "B=$A", "${A", ":-", "}", "export ", "'", "\"", "\\", "$$", " #", "KEY: "];
-const FORMATION: [&str; 7] = ["web", "=", ",", "all=2", "release", "-1", "1"];
+const NAMES: [&str; 6] = ["web", "worker", "release", "all", "wbe", "nosuch"];
 const TOML: [&str; 8] = ["env = ", "[", "]", "'", "\"\"\"", "'''", "1e3", " = "];
 const FOREMAN: [&str; 8] = ["env: ", "port:", "'", "''", "\"", "~", " # ", "- "];
 const ANYWHERE: [&str; 8] = ["\n", "\r\n", " ", "\t", "\u{feff}", "\0", "é", "\u{2028}"];
@@ -145,10 +145,18 @@ fn texts(target: &str, crumbs: &'static [&'static str]) -> impl Strategy<Value =
         4 => select(&ANYWHERE[..]).prop_map(|crumb| crumb.as_bytes().to_vec()),
         1 => vec(any::<u8>(), 1..8),
     ];
-    (vec(piece, 0..12), vec(change(), 0..3)).prop_map(|(pieces, changes)| {
-        let mut text = pieces.concat();
-        changes.into_iter().for_each(|change| change.apply(&mut text));
-        Bytes(text)
+    (vec(piece, 0..12), vec(change(), 0..3))
+        .prop_map(|(pieces, changes)| Bytes(changed(pieces.concat(), changes)))
+}
+
+/// A request, names and types, as [`formation`] reads them.
+fn request() -> impl Strategy<Value = Bytes> {
+    let names = |most| vec(select(&NAMES[..]), 0..most).prop_map(|names| names.join(" "));
+    let count = prop_oneof![9 => (0..12_u32).prop_map(|count| count.to_string()), 1 => "[0-9+.-]{0,6}"];
+    let item = (select(&NAMES[..4]), count).prop_map(|(name, count)| format!("{name}={count}"));
+    let request = vec(item, 1..4).prop_map(|items| items.join(","));
+    (request, names(3), names(6), vec(change(), 0..2)).prop_map(|(request, names, types, changes)| {
+        Bytes(changed(format!("{request}\n{names}\nweb worker {types}").into_bytes(), changes))
     })
 }
 
@@ -162,7 +170,7 @@ impl fmt::Debug for Bytes {
     }
 }
 
-/// A byte of a text is removed, written twice, or replaced.
+/// A byte of a text is removed, written twice or replaced: these come in its place, and `None` is that byte.
 #[derive(Clone, Debug)]
 struct Change {
     at: Index,
@@ -180,15 +188,16 @@ fn change() -> impl Strategy<Value = Change> {
     (any::<Index>(), bytes).prop_map(|(at, bytes)| Change { at, bytes })
 }
 
-impl Change {
-    /// Puts the bytes in the place of one; `None` is that one.
-    fn apply(self, text: &mut Vec<u8>) {
-        if !text.is_empty() {
-            let at = self.at.index(text.len());
-            let old = text[at];
-            text.splice(at..=at, self.bytes.into_iter().map(|byte| byte.unwrap_or(old)));
+fn changed(mut text: Vec<u8>, changes: Vec<Change>) -> Vec<u8> {
+    for Change { at, bytes } in changes.into_iter() {
+        if text.is_empty() {
+            break;
         }
+        let at = at.index(text.len());
+        let old = text[at];
+        text.splice(at..=at, bytes.into_iter().map(|byte| byte.unwrap_or(old)));
     }
+    text
 }
 
 /// A script, as [`lines`] reads it.
