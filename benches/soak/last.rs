@@ -38,10 +38,15 @@ pub fn run(seed: u64, procman: &Path, interrupted: &AtomicBool, switch: &Switch)
     let mut lasting = Lasting::default();
     let mut running = match Running::start(&round, procman, interrupted) {
         Ok(running) => running,
-        Err(fault) => return Err(format!("procman cannot be started: {fault:?}")),
+        Err(fault) => {
+            switch.failed.store(true, Ordering::Relaxed);
+            return Err(format!("procman cannot be started: {fault:?}"));
+        }
     };
     switch.pid.store(running.pid(), Ordering::Relaxed);
     let outcome = watch_over(&mut running, switch, &mut lasting).and_then(|()| running.end(0));
+    // Before it is cleared away, for then what it leaves comes home to us, and is no fault of another round.
+    switch.failed.store(outcome.is_err(), Ordering::Relaxed);
     lasting.figures = running.conclude(outcome)?;
     for (name, growth) in [("guard", &lasting.guard), ("supervisor", &lasting.supervisor)] {
         if let Some(fault) = growth.fault() {

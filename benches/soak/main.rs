@@ -149,7 +149,11 @@ impl Soak<'_> {
         while let Some(number) = numbers.next()
             && !self.is_over()
         {
-            figures = figures.add(self.round(number)?);
+            match self.round(number) {
+                Ok(lived) => figures = figures.add(lived),
+                Err(_) if self.switch.failed.load(Ordering::Relaxed) => break,
+                Err(fault) => return Err(fault),
+            }
         }
         Ok(figures)
     }
@@ -163,9 +167,7 @@ impl Soak<'_> {
     }
 
     fn last(&self) -> Result<Lasting, String> {
-        let lasting = last::run(self.seed, self.procman, &self.interrupted, &self.switch);
-        self.switch.failed.store(lasting.is_err(), Ordering::Relaxed);
-        lasting
+        last::run(self.seed, self.procman, &self.interrupted, &self.switch)
     }
 
     fn is_over(&self) -> bool {
