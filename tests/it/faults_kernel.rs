@@ -170,12 +170,12 @@ fn processes_that_multiply_are_stopped() {
             continue;
         }
         // Nothing runs before it is in there.
-        let Some(group) = Cgroup::limited("pids", 60) else { return };
+        let Some(group) = Cgroup::limited("pids", 40) else { return };
         let app = App::new("web: sh web.sh 2>/dev/null\n");
         app.file("web.sh", format!("{}\n{bomb}\n", group.join()));
         app.file("bomb.sh", format!("{bomb}\n"));
         let running = app.start(&["--no-timestamp", "-t", "1"]);
-        wait_until("there are many", || group.members().len() > 50);
+        wait_until("there are many", || group.members().len() > 30);
         running.signal(Signal::SIGTERM);
         let end = running.finish();
         assert_eq!(group.members(), [], "{bomb}");
