@@ -226,12 +226,8 @@ mod escapees {
             ["unshare --pid --fork --kill-child sleep TAG", "setsid unshare --pid --fork sleep TAG & wait"]
         {
             let app = App::new("");
-            if !app
-                .command("unshare")
-                .args(["--pid", "--fork", "true"])
-                .status()
-                .is_ok_and(|status| status.success())
-            {
+            let mut tried = app.command("unshare");
+            if !tried.args(["--pid", "--fork", "true"]).output().is_ok_and(|tried| tried.status.success()) {
                 return skipped("no PID namespace can be made: that takes root and unshare(1)");
             }
             app.file("Procfile", format!("web: {}\n", command.replace("TAG", &app.tag())));
@@ -297,5 +293,16 @@ mod escapees {
             assert_eq!(end.stdout.matches("SIGTERM received").count(), 2, "{}", end.stdout);
             assert_eq!(end.status, Some(0), "{}", end.stdout);
         }
+    }
+    #[test]
+    fn a_stopped_escapee_ends_by_itself() {
+        let (app, running) = with_sleepers("setsid sleep TAG &", 1, &["-t", "1000"]);
+        let sleeper = app.sleepers()[0];
+        kill(sleeper, Signal::SIGSTOP).unwrap();
+        wait_until("it stands still", || state(sleeper.as_raw()) == Some('T'));
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.status, Some(0), "{}", end.stdout);
     }
 }
