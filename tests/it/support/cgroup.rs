@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{skipped, wait_until};
+use crate::support::{holds_within_limit, skipped, wait_until};
 
 /// A control group, removed with everything in it when it is dropped.
 pub struct Cgroup {
@@ -74,11 +75,12 @@ impl Drop for Cgroup {
         // Nothing more comes; what stands still can end.
         let _ = fs::write(self.path.join("pids.max"), "0");
         let _ = fs::write(self.path.join("freezer.state"), "THAWED");
-        wait_until("the control group is empty", || {
+        let removed = holds_within_limit(|| {
             for pid in self.members() {
                 let _ = kill(pid, Signal::SIGKILL);
             }
             fs::remove_dir(&self.path).is_ok()
         });
+        assert!(removed || thread::panicking(), "{} cannot be removed", self.path.display());
     }
 }
