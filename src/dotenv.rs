@@ -159,7 +159,7 @@ fn fault(line: usize, before: &str, kind: FaultKind) -> Fault {
 /// Returns the assignment that starts on the first line of `text`, nothing for a comment or a blank line, or where
 /// and why it cannot be read.
 fn assignment(text: &str) -> Result<Option<Assignment<'_>>, (usize, FaultKind)> {
-    let line = text.split('\n').next().unwrap_or_default();
+    let line = text.split('\n').next().unwrap_or_default().trim_end_matches('\r');
     let mut at = skip(line, 0, &BLANKS);
     if at == line.len() || line[at..].starts_with('#') {
         return Ok(None);
@@ -424,6 +424,14 @@ mod tests {
         check("A=1\nB=é\0\n", &["A=1", "error 2:4 NUL in the value of `B`"]);
         check("B='\n\0\nA=1'\nC=1", &["error 2:1 NUL in the value of `B`"]);
         check(b"A=1\nB=\xc3\xa9\xff\n", &["error 2:4 not UTF-8 text"]);
+    }
+
+    /// What was missing at the end of a line was missed behind the carriage return, where there is no column.
+    #[test]
+    fn a_carriage_return_is_no_column() {
+        for line in ["A", "A\r", "A\r\n", "A\r\r\n"] {
+            check(line, &["warning 1:2 line ignored: no `=` after the variable name"]);
+        }
     }
 
     #[test]

@@ -43,7 +43,9 @@ pub fn check_toml(input: &[u8]) {
     assert_eq!(lower, result, "a comment says nothing");
     // In a text of several lines, line ends are a part of the value.
     if !text.contains("'''") && !text.contains("\"\"\"") {
-        assert_eq!(again(dos(&plain)), again(plain), "carriage returns vanish");
+        // An escaped line end is told in other words for each of the two.
+        let read = |text| again(text).map_err(|error| error.line);
+        assert_eq!(read(dos(&plain)), read(plain), "carriage returns vanish");
     }
 }
 
