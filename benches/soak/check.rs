@@ -118,7 +118,8 @@ impl Checker {
 
     /// Returns how many instances have been started.
     pub fn started(&self) -> usize {
-        self.streams.values().filter(|stream| stream.phase != Phase::Silent).count()
+        let is_seen = |stream: &&Stream| stream.phase != Phase::Silent || stream.number > 0;
+        self.streams.values().filter(is_seen).count()
     }
 
     /// Takes the end of the output and the ledgers, and returns the first thing that was wrong.
@@ -174,12 +175,8 @@ impl Checker {
             Format::Text | Format::Raw => split(line).ok_or("no prefix")?,
             Format::TextWithTime => {
                 let (time, line) = line.split_at_checked(9).ok_or("no time")?;
-                let is_time = time.iter().enumerate().all(|(at, byte)| match at {
-                    2 | 5 => *byte == b':',
-                    8 => *byte == b' ',
-                    _ => byte.is_ascii_digit(),
-                });
-                if !is_time {
+                let shape = time.iter().map(|byte| if byte.is_ascii_digit() { b'0' } else { *byte });
+                if !shape.eq(*b"00:00:00 ") {
                     return Err("no time".to_owned());
                 }
                 split(line).ok_or("no prefix")?
@@ -197,6 +194,9 @@ impl Checker {
                 (record.process.as_str(), record.message.as_bytes(), piece)
             }
         };
+        if piece == Piece::Continues && text.is_empty() && self.format != Format::Json {
+            return Err("the rest of a line, and nothing in it".to_owned());
+        }
         if name == "system" {
             let text = String::from_utf8_lossy(text);
             if let Some((name, _)) = text.split_once(" ended, sending SIGTERM") {
@@ -252,13 +252,9 @@ impl Stream {
     /// Takes a piece of the instance's own lines.
     fn own(&mut self, piece: Piece, text: &[u8]) -> Result<(), String> {
         if piece == Piece::Begins {
-            if self.at < self.line.len() {
-                return Err(format!(
-                    "line {} was shown up to byte {} of {} before this one",
-                    self.number,
-                    self.at,
-                    self.line.len()
-                ));
+            let (number, at, length) = (self.number, self.at, self.line.len());
+            if at < length {
+                return Err(format!("before this, line {number} was shown up to byte {at} of {length}"));
             }
             if self.number > 0 {
                 self.before += self.line.len() as u64 + 1;
@@ -271,12 +267,8 @@ impl Stream {
         let expected = &self.line[self.at..];
         if !expected.starts_with(text) {
             let same = expected.iter().zip(text).take_while(|(one, other)| one == other).count();
-            return Err(format!(
-                "line {} of {} bytes differs at byte {}",
-                self.number,
-                self.line.len(),
-                self.at + same
-            ));
+            let (number, at, length) = (self.number, self.at + same, self.line.len());
+            return Err(format!("line {number} of {length} bytes differs at byte {at}"));
         }
         self.at += text.len();
         Ok(())
