@@ -190,4 +190,23 @@ mod tests {
             assert!(Stamp::parse(bad).is_err(), "{bad:?}");
         }
     }
+
+    #[test]
+    fn a_clock_that_is_far_off_is_followed() {
+        let (text, json) = (
+            style(Colour::Off, Stamp::Seconds),
+            Style { format: Format::Json, ..style(Colour::Off, Stamp::Off) },
+        );
+        for (wall, time, record) in [
+            // Behind what 32 bits count.
+            ("2106-02-07T06:28:16Z", "06:28:16", "2106-02-07T06:28:16.000000Z"),
+            ("9999-12-30T22:00:00Z", "22:00:00", "9999-12-30T22:00:00.000000Z"),
+        ] {
+            let wall: Timestamp = wall.parse().expect("a time");
+            assert_eq!([text.time(wall), json.time(wall)], [time, record]);
+            assert!(text.same_until(wall) > wall);
+        }
+        assert_eq!(text.same_until(Timestamp::MAX), Timestamp::MAX);
+        assert_eq!(text.time(Timestamp::MIN).len(), 8);
+    }
 }

@@ -1,12 +1,19 @@
 //! Much output: whole, in order, complete to the last word, in bounded memory.
 
-use std::collections::BTreeMap;
-use std::io::Read;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ChildStdout;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 
-use crate::support::{App, status_field, wait_until, wait_until_stuck};
+use crate::support::{App, End, IDLE, procman, status_field, wait_until, wait_until_stuck};
 
 #[test]
 fn every_line_of_sixteen_writers_arrives_whole_and_in_order_while_one_is_killed() {
@@ -83,11 +90,414 @@ fn a_hundred_megabytes_without_a_newline_pass_in_bounded_memory() {
     let text = String::from_utf8(others).unwrap();
     assert_eq!(zeros, LENGTH);
     assert!(text.ends_with("\nweb.1  | \nweb.1  | end\n"), "{text:?}");
-    let peaks = [running.pid(), running.supervisor()].map(|pid| {
-        let peak = status_field(pid, "VmHWM");
-        peak.strip_suffix(" kB").unwrap().parse::<usize>().unwrap()
-    });
+    let peaks = [running.pid(), running.supervisor()].map(peak);
     assert!(peaks.iter().sum::<usize>() < 32 * 1024, "peaks of {peaks:?} kB");
     running.signal(Signal::SIGTERM);
     assert_eq!(running.finish().status, Some(0));
+}
+
+/// Returns the most memory that a process has had, in kB.
+fn peak(process: Pid) -> usize {
+    status_field(process, "VmHWM").strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+/// Returns how many lines an instance has added to a file so far.
+fn ticks(file: &Path) -> usize {
+    std::fs::read_to_string(file).unwrap_or_default().lines().count()
+}
+
+/// Waits until an instance that appends to a file every tenth of a second has done so that many times more.
+#[track_caller]
+fn wait_for_ticks(file: &Path, count: usize) {
+    let before = ticks(file);
+    wait_until("time has passed", || ticks(file) >= before + count);
+}
+
+/// Returns bytes in no order, the same each time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn a_grandchild_that_floods_the_output_delays_no_end_and_fills_no_memory() {
+    const MEGABYTE: usize = 1_000_000;
+    // In the group, where it is asked to end, and out of it, where it loses its pipe.
+    for prefix in ["", "setsid "] {
+        // Short lines keep the pump busier than the writer.
+        let app = App::new(&format!(
+            "web: ({prefix}yes) & read go < go; exit 4\nkeeper: trap '' TERM; exec sleep 1000\n"
+        ));
+        let mut go = app.gate("go");
+        let (running, stdout) = app.run_unread(app.procman(&["start", "--no-timestamp", "-t", "1000"]));
+        let mut lines =
+            BufReader::new(stdout).split(b'\n').map(|line| String::from_utf8(line.unwrap()).unwrap());
+        // Until the pump is at full speed.
+        let (mut keeper, mut flooded) = (None, 0);
+        while keeper.is_none() || flooded < 8 * MEGABYTE {
+            let line = lines.next().unwrap();
+            keeper =
+                keeper.or(line.strip_prefix("keeper.1 | started with pid ").map(|pid| pid.parse().unwrap()));
+            flooded += line.len();
+        }
+        go.open();
+        // What comes while it ends, and behind the word that it left somebody.
+        let (mut flooded, mut noticed) = (0, None);
+        loop {
+            let line = lines.next().unwrap();
+            if line == "web.1    | exited with code 4" {
+                break;
+            }
+            flooded += line.len();
+            assert!(flooded < 200 * MEGABYTE, "it never ends");
+            if line.contains("left processes running") {
+                noticed = Some(flooded);
+            }
+        }
+        assert_eq!(noticed.is_some(), prefix.is_empty());
+        let extra = noticed.map(|before| flooded - before);
+        assert!(extra < Some(8 * MEGABYTE), "{extra:?} bytes after the end");
+        let peak = peak(running.supervisor());
+        assert!(peak < 32 * 1024, "a peak of {peak} kB");
+        kill(Pid::from_raw(keeper.unwrap()), Signal::SIGKILL).unwrap();
+        assert!(lines.all(|line| !line.starts_with("web.1")));
+        assert_eq!(running.finish().status, Some(4));
+        app.wait_until_nothing_is_left();
+    }
+}
+
+#[test]
+fn a_megabyte_of_bytes_arrives_whole_though_its_writer_has_ended() {
+    let app = App::new("web: exec cat tail\n");
+    let mut tail = noise(1_000_000);
+    app.file("tail", &tail);
+    tail.push(b'\n');
+    for _ in 0..20 {
+        let end = app.start(&["--log-format", "raw"]).finish();
+        assert!(end.bytes == tail, "{} bytes of {}", end.bytes.len(), tail.len());
+        assert_eq!(end.status, Some(0));
+    }
+}
+
+/// The messages about the end go where nobody reads either.
+#[test]
+fn a_reader_of_both_outputs_that_leaves_after_a_while_ends_the_formation_gracefully() {
+    let app = App::new(&format!(
+        "web: while :; do echo out; echo err >&2; done\n\
+         worker: trap 'echo asked | tee asked; exit 0' TERM; {IDLE}\n\
+         stubborn: trap '' TERM; echo ready; exec sleep 1000\n"
+    ));
+    let mut command = app.command("sh");
+    command.args(["-c", "exec \"$0\" start --no-timestamp -t 0.3 2>&1"]).arg(procman());
+    let (running, stdout) = app.run_unread(command);
+    let lines = BufReader::new(stdout).lines().map(Result::unwrap);
+    let (mut ready, mut others) = (0, 0);
+    for line in lines {
+        if line.ends_with(" | ready") {
+            ready += 1
+        } else {
+            others += 1
+        };
+        if ready == 2 && others > 10_000 {
+            break;
+        }
+    }
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0));
+    assert_eq!(std::fs::read_to_string(app.root().join("asked")).unwrap(), "asked\n");
+}
+
+#[test]
+fn a_named_pipe_that_nobody_reads_does_not_stop_the_stop() {
+    let app = App::new("web: exec yes\nworker: trap '' TERM; exec yes no\n");
+    let path = app.root().join("pipe");
+    mkfifo(&path, Mode::S_IRWXU).unwrap();
+    let pipe = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+    // The second is its own reader, so that it never breaks.
+    for redirection in [">pipe", "1<>pipe"] {
+        let mut command = app.command("sh");
+        command.args(["-c", &format!("exec \"$0\" start -t 0.3 {redirection}")]).arg(procman());
+        let running = app.run(command);
+        wait_until_stuck(&pipe);
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.status, Some(0), "{end:?}");
+        assert!(end.stderr.ends_with(" bytes of output could not be written\n"), "{}", end.stderr);
+        assert_eq!(end.stderr.lines().count(), 1);
+    }
+}
+
+#[test]
+fn ctrl_s_holds_the_output_and_neither_the_stop_nor_the_exit() {
+    // Its lines are long, so that few of them fill its pipe.
+    let app = App::new(&format!(
+        "web: i=0; while :; do i=$((i+1)); echo line $i of {}; echo $i > at; sleep 0.01; done\n\
+         clock: while :; do echo tick >> ticks; sleep 0.1; done\n\
+         polite: trap 'echo asked > asked; exit 0' TERM; while :; do sleep 0.1; done\n\
+         stubborn: trap '' TERM; exec sleep 1000\n",
+        "many".repeat(1000)
+    ));
+    let [at, clock, asked] = ["at", "ticks", "asked"].map(|name| app.root().join(name));
+    let (running, mut keyboard) = app.run_on_terminal(app.procman(&["start", "--no-timestamp", "-t", "0.3"]));
+    for round in 1..=2 {
+        running.wait_for_times(" of many", round * 20);
+        keyboard.press("\x13");
+        let (mut before, mut unchanged) = (Vec::new(), 0);
+        wait_until("the instance stands still", || {
+            let now = std::fs::read(&at).unwrap_or_default();
+            unchanged = if now == before && !now.is_empty() { unchanged + 1 } else { 0 };
+            before = now;
+            unchanged > 30
+        });
+        if round == 1 {
+            keyboard.press("\x11");
+        }
+    }
+    // Who writes nothing is not held.
+    wait_for_ticks(&clock, 3);
+    running.signal(Signal::SIGTERM);
+    wait_until("it is asked to end", || asked.exists());
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0));
+    let lines = end.stdout.lines().filter_map(|line| line.split(" | line ").nth(1)?.split_once(" of many"));
+    assert!(lines.enumerate().all(|(index, (number, _))| number.parse() == Ok(index + 1)));
+}
+
+#[test]
+fn a_slow_reader_costs_neither_memory_nor_lines() {
+    let app = App::new("web: exec seq 1 1500000\n");
+    let (mut running, mut stdout) = app.run_unread(app.procman(&["start", "--no-timestamp"]));
+    let supervisor = running.supervisor();
+    let mut sips = Vec::new();
+    let mut peaks = Vec::new();
+    // Large enough for every pipe to have grown, and for some turns of the pump.
+    for _ in 0..8 {
+        wait_until_stuck(&stdout);
+        peaks.push(peak(supervisor));
+        stdout.by_ref().take(2 * 1024 * 1024).read_to_end(&mut sips).unwrap();
+    }
+    assert!(peaks.iter().all(|peak| *peak < 32 * 1024), "peaks of {peaks:?} kB");
+    stdout.read_to_end(&mut sips).unwrap();
+    running.read(io::empty());
+    assert_eq!(running.finish().status, Some(0));
+    let text = String::from_utf8(sips).unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("web.1  | ")?.parse::<u32>().ok());
+    assert!(lines.eq(1..=1_500_000));
+}
+
+#[test]
+fn an_output_in_either_mode_is_written_whole_and_left_in_its_mode() {
+    // Of standard input, output and error, as `open` has them.
+    let modes = |pid: Pid| {
+        ["0", "1", "2"].map(|descriptor| {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).unwrap();
+            let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+            let flags = i32::from_str_radix(flags.trim(), 8).unwrap();
+            OFlag::from_bits_truncate(flags).contains(OFlag::O_NONBLOCK)
+        })
+    };
+    for mode in [OFlag::empty(), OFlag::O_NONBLOCK] {
+        let app = App::new("web: seq 1 200000; exec sleep 1000\n");
+        let (reader, writer) = io::pipe().unwrap();
+        fcntl(&writer, FcntlArg::F_SETFL(mode)).unwrap();
+        let mut running = app.run_into(app.procman(&["start", "--no-timestamp"]), writer);
+        let expected = [false, mode == OFlag::O_NONBLOCK, false];
+        wait_until_stuck(&reader);
+        assert_eq!([running.pid(), running.supervisor()].map(modes), [expected; 2]);
+        running.read(reader);
+        running.wait_for("| 200000\n");
+        assert_eq!([running.pid(), running.supervisor()].map(modes), [expected; 2]);
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""));
+        let lines = end.stdout.lines().filter_map(|line| line.strip_prefix("web.1  | ")?.parse::<u32>().ok());
+        assert!(lines.eq(1..=200_000));
+    }
+}
+
+#[test]
+fn no_character_is_torn_by_a_buffer() {
+    // Each line is longer than what is read at once, and each has its characters at other offsets.
+    let line = |offset: usize| ["x".repeat(offset), "🚀".repeat(40_000)].concat();
+    let lines: Vec<String> = (0..8).map(line).collect();
+    let app = App::new("web: exec cat text\n");
+    app.file("text", lines.join("\n"));
+    let text = app.start(&["--no-timestamp"]).finish();
+    let bytes = text.lines_of("web.1");
+    assert!(bytes[1..9] == lines, "{:?}", bytes.iter().map(String::len).collect::<Vec<_>>());
+
+    let json = app.start(&["--log-format", "json"]).finish();
+    let mut joined = vec![String::new()];
+    for line in json.stdout.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(record.get("lossy").is_none());
+        joined.last_mut().unwrap().push_str(record["message"].as_str().unwrap());
+        if record.get("partial").is_none() {
+            joined.push(String::new());
+        }
+    }
+    assert!(joined[1..9] == lines, "{:?}", joined.iter().map(String::len).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_progress_bar_is_shown_as_it_is_and_overwrites_no_line_of_others() {
+    let app = App::new(
+        "web: show() { for i in $(seq $1 $2); do printf '\\r%d%%' $i; done; }; \
+              show 1 50; read go < go; show 51 100; echo; echo done; exec sleep 1000\n\
+         worker: read tick < tick; echo tick; exec sleep 1000\n",
+    );
+    let (mut go, mut tick) = (app.gate("go"), app.gate("tick"));
+    let running = app.start(&["--no-timestamp"]);
+    running.wait_for("\r50%");
+    tick.open();
+    running.wait_for("| tick\n");
+    go.open();
+    running.wait_for("| done\n");
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    let bar = |range: std::ops::RangeInclusive<u32>| range.map(|n| format!("\r{n}%")).collect::<String>();
+    let [first, rest] = [bar(1..=50), bar(51..=100)];
+    let expected = format!("web.1    | {first}\nworker.1 | tick\nweb.1    + {rest}\nweb.1    | done\n");
+    assert!(end.stdout.contains(&expected), "{:?}", end.stdout);
+}
+
+/// Lets so many instances, which ignore SIGTERM and wait at `go`, begin when all are ready, and waits for the end:
+/// none is ended by the end of another.
+#[track_caller]
+fn finish_together(app: &App, arguments: &[&str], count: usize) -> End {
+    let mut go = app.gate("go");
+    let running = app.start(&[arguments, &["-t", "1000"]].concat());
+    running.wait_for_times("ready\n", count);
+    (0..count).for_each(|_| go.open());
+    running.finish()
+}
+
+#[test]
+fn lines_of_four_kilobytes_never_mix() {
+    const LINES: usize = 4000;
+    let app = App::new(&format!(
+        "web: trap '' TERM; echo ready; read go < go; exec seq -f \"$PS %04080.0f\" 1 {LINES}\n"
+    ));
+    let end = finish_together(&app, &["--log-format", "raw", "-m", "web=2"], 2);
+    assert_eq!(end.status, Some(0));
+    let mut seen = BTreeMap::new();
+    for line in end.stdout.lines().filter(|line| *line != "ready") {
+        let (name, number) = line.split_once(' ').unwrap();
+        let count: &mut usize = seen.entry(name).or_default();
+        *count += 1;
+        assert!(number.len() == 4080 && number.parse() == Ok(*count), "{line} is line {count} of {name}");
+    }
+    assert_eq!(seen, BTreeMap::from([("web.1", LINES), ("web.2", LINES)]));
+}
+
+#[test]
+fn times_never_go_back() {
+    let app = App::new(
+        "web: trap '' TERM; echo ready; read go < go; for n in $(seq 1 40); do echo $n; sleep 0.01; done\n",
+    );
+    let end = finish_together(&app, &["--timestamp=%s%.9f", "-m", "web=4"], 4);
+    assert_eq!(end.status, Some(0));
+    let mut times: Vec<&str> = end.stdout.lines().map(|line| line.split_once(' ').unwrap().0).collect();
+    assert!(times.len() > 160);
+    assert!(times.is_sorted());
+    times.dedup();
+    assert!(times.len() > 10, "{times:?}");
+}
+
+#[test]
+fn a_writer_of_single_bytes_loses_none_and_starves_nobody() {
+    let app = App::new(
+        "web: trap '' TERM; echo ready; read go < go; exec dd if=digits bs=1 2>/dev/null\n\
+         worker: trap '' TERM; echo ready; read go < go; for n in $(seq 1 500); do echo $n; done\n",
+    );
+    let digits: String = (1..30_000).map(|n| n.to_string()).collect();
+    app.file("digits", &digits);
+    let end = finish_together(&app, &["--no-timestamp"], 2);
+    assert_eq!(end.status, Some(0));
+    let pieces =
+        |prefix: &str| end.stdout.lines().filter_map(|line| line.strip_prefix(prefix)).collect::<Vec<_>>();
+    let (first, rest) = (pieces("web.1    | "), pieces("web.1    + "));
+    assert!(first[2].to_owned() + &rest.concat() == digits, "{} and {} pieces", first.len(), rest.len());
+    let lines: Vec<u32> = pieces("worker.1 | ").iter().filter_map(|line| line.parse().ok()).collect();
+    assert!(lines.into_iter().eq(1..=500));
+}
+
+#[test]
+fn quiet_instances_have_their_turn_among_loud_ones() {
+    let app = App::new("loud: exec yes\nquiet: read go < go; echo $PS is here; touch $PS; exec sleep 1000\n");
+    let mut go = app.gate("go");
+    let arguments = ["start", "--no-timestamp", "-m", "loud=3,quiet=50"];
+    let (running, mut stdout) = app.run_unread(app.procman(&arguments));
+    wait_until_stuck(&stdout);
+    (1..=50).for_each(|_| go.open());
+    wait_until("each has written", || (1..=50).all(|n| app.root().join(format!("quiet.{n}")).exists()));
+    // The pipe, the batch that is being written, and what the loud ones have in one turn: less than this. Short
+    // lines keep the pump busier than those who write them.
+    let mut bytes = Vec::new();
+    stdout.by_ref().take(8 * 1024 * 1024).read_to_end(&mut bytes).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    assert_eq!(text.matches(" is here\n").count(), 50);
+    drop(stdout);
+    assert_eq!(running.finish().status, Some(0));
+}
+
+/// More pipes than the pump is told of at once: lines whose rest was in a pipe seemed to have paused.
+#[test]
+fn no_line_of_three_hundred_writers_is_torn_by_a_reader_that_pauses() {
+    // Of a length with which pipes become full within a line.
+    let text = "x".repeat(3000);
+    let app = App::new(&format!(
+        "clock: while :; do echo tick >> ticks; sleep 0.1; done\nweb: touch $PS; exec yes $PS {text}\n"
+    ));
+    let arguments = ["start", "--no-timestamp", "-m", "clock=1,web=300"];
+    let (running, mut stdout) = app.run_unread(app.procman(&arguments));
+    wait_until("all write", || (1..=300).all(|n| app.root().join(format!("web.{n}")).exists()));
+    let mut bytes = Vec::new();
+    let mut read = |stdout: &mut ChildStdout, megabytes: u64| {
+        stdout.take(megabytes * 1024 * 1024).read_to_end(&mut bytes).unwrap();
+    };
+    // Until the pump holds the beginning of a line of each.
+    read(&mut stdout, 24);
+    wait_until_stuck(&stdout);
+    // Longer than a line waits for its rest.
+    wait_for_ticks(&app.root().join("ticks"), 4);
+    // Two rounds, each of 64 KiB from everybody.
+    read(&mut stdout, 48);
+    drop(stdout);
+    assert_eq!(running.finish().status, Some(0));
+    let output = String::from_utf8(bytes).unwrap();
+    let mut lines: Vec<&str> = output.lines().collect();
+    lines.pop();
+    let mut writers = BTreeSet::new();
+    for line in lines.into_iter().filter(|line| !line.contains("started with pid ")) {
+        let (name, rest) = line.split_once(" | ").unwrap_or_default();
+        let whole = rest.strip_prefix(name.trim_end()).is_some_and(|rest| rest.trim_start() == text);
+        assert!(whole, "behind {} writers: {line}", writers.len());
+        writers.insert(name);
+    }
+    assert_eq!(writers.len(), 300);
+}
+
+#[test]
+fn a_time_zone_that_is_not_there_is_utc() {
+    let now = || jiff::Timestamp::now().strftime("%H:%M").to_string();
+    for zone in [":/no/such", "No/Such", "/dev/null", "\u{FFFD}"] {
+        let app = App::new("web: echo hello\n");
+        let mut command = app.procman(&["start", "--timestamp=%H:%M"]);
+        command.env("TZ", zone);
+        let before = now();
+        let end = app.run(command).finish();
+        let line = end.stdout.lines().next().unwrap();
+        assert!([before, now()].contains(&line[..5].to_owned()), "TZ={zone}: {line}");
+        assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""));
+    }
 }

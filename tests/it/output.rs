@@ -112,16 +112,18 @@ fn json_is_one_object_a_line() {
 
 #[test]
 fn standard_output_and_error_keep_their_order() {
-    let app = App::new("web: for n in 1 2 3 4 5 6 7 8 9; do echo out $n; echo err $n >&2; done\n");
+    let app = App::new("web: for n in $(seq 1 1000); do echo out $n; echo err $n >&2; done\n");
     let end = app.start(&["--no-timestamp"]).finish();
-    let expected: Vec<String> = (1..=9).flat_map(|n| [format!("out {n}"), format!("err {n}")]).collect();
-    assert_eq!(end.lines_of("web.1")[1..19], expected);
+    let expected: Vec<String> = (1..=1000).flat_map(|n| [format!("out {n}"), format!("err {n}")]).collect();
+    assert_eq!(end.lines_of("web.1")[1..2001], expected);
 }
 
 #[test]
 fn bytes_pass_as_they_are() {
     let app = App::new("web: cat bytes\n");
-    let bytes: Vec<u8> = (0..=255).chain(*b"\r\n\r50%\r100%\n\x1b]0;title\x07\n").collect();
+    let escapes =
+        b"\r\n\r50%\r100%\n\x1b]0;title\x07\n\x1b[2J\x1b[?1049h\x1b[?2004h\x1b]52;c;cHdk\x07\x1b[9;9H\n";
+    let bytes: Vec<u8> = (0..=255).chain(*escapes).collect();
     app.file("bytes", &bytes);
     let end = app.start(&["--no-timestamp"]).finish();
     let expected: Vec<u8> =
