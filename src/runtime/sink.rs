@@ -41,6 +41,10 @@ impl Tally {
 pub struct Sink {
     state: State,
     failure: Failure,
+    /// Where what has been written ends.
+    written: Place,
+    /// Where what has been dropped since then ends.
+    dropped: Option<Place>,
     large_batches: u32,
     tally: Arc<Tally>,
     notes: UnboundedSender<Note>,
@@ -55,6 +59,15 @@ enum State {
     Failing(Instant),
 }
 
+/// Where bytes end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Behind a newline, or where nothing is.
+    LineStart,
+    /// Anywhere else.
+    WithinLine,
+}
+
 /// Whether a failure is news: each new attempt may fail again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
@@ -65,7 +78,15 @@ enum Failure {
 impl Sink {
     /// Returns the sink; what is wrong with it is told to `notes`.
     pub fn new(tally: Arc<Tally>, notes: UnboundedSender<Note>) -> Self {
-        Sink { state: State::Open, failure: Failure::Unheard, large_batches: 0, tally, notes }
+        Sink {
+            state: State::Open,
+            failure: Failure::Unheard,
+            written: Place::LineStart,
+            dropped: None,
+            large_batches: 0,
+            tally,
+            notes,
+        }
     }
 
     /// Takes the news that nobody reads standard output any more.
@@ -84,13 +105,49 @@ impl Sink {
         {
             self.state = State::Open;
         }
-        let mut rest = batch;
+        let batch = match (self.state, self.dropped) {
+            (State::Open, Some(place)) => self.resume(place, batch),
+            (State::Open, None) | (State::Closed | State::Failing(_), _) => batch,
+        };
+        let rest = self.write_all(batch);
+        match self.state {
+            State::Open if batch.is_empty() => {}
+            State::Open => self.failure = Failure::Unheard,
+            State::Closed | State::Failing(_) => self.give_up(rest),
+        }
+        self.tally.unwritten.store(0, Ordering::Relaxed);
+    }
+
+    /// Goes on behind a gap: a line that was torn is ended, and the rest of one whose beginning was dropped is
+    /// dropped too, so that no line is made of parts of two. Returns what is to be written.
+    fn resume<'a>(&mut self, dropped: Place, batch: &'a [u8]) -> &'a [u8] {
+        let start = match dropped {
+            Place::LineStart => 0,
+            Place::WithinLine => {
+                batch.iter().position(|byte| *byte == b'\n').map_or(batch.len(), |at| at + 1)
+            }
+        };
+        let (torn, rest) = batch.split_at(start);
+        self.give_up(torn);
+        if self.written == Place::WithinLine && !rest.is_empty() {
+            self.write_all(b"\n");
+        }
+        if self.state == State::Open && !rest.is_empty() {
+            self.dropped = None;
+        }
+        rest
+    }
+
+    /// Writes until everything is written or something is wrong, and returns what is left.
+    fn write_all<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let mut rest = bytes;
         while self.state == State::Open && !rest.is_empty() {
             self.tally.unwritten.store(rest.len() + held, Ordering::Relaxed);
             match write_stdout(rest) {
                 Ok(written) => {
-                    rest = rest.get(written..).unwrap_or_default();
-                    self.failure = Failure::Unheard;
+                    let (taken, left) = rest.split_at(written.min(rest.len()));
+                    self.written = Place::after(taken).unwrap_or(self.written);
+                    rest = left;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                     self.close();
@@ -104,10 +161,15 @@ impl Sink {
                 }
             }
         }
-        if matches!(self.state, State::Failing(_)) {
-            self.tally.dropped.fetch_add(rest.len(), Ordering::Relaxed);
+        rest
+    }
+
+    /// Drops bytes. Where nobody reads, nobody misses them.
+    fn give_up(&mut self, bytes: &[u8]) {
+        self.dropped = Place::after(bytes).or(self.dropped);
+        if self.state != State::Closed {
+            self.tally.dropped.fetch_add(bytes.len(), Ordering::Relaxed);
         }
-        self.tally.unwritten.store(0, Ordering::Relaxed);
     }
 
     /// Makes the pipe that standard output may be larger when it has to take a lot.
@@ -118,5 +180,12 @@ impl Sink {
                 grow_pipe(&io::stdout(), HOT_PIPE);
             }
         }
+    }
+}
+
+impl Place {
+    /// Returns where bytes end; `None` if there are none.
+    fn after(bytes: &[u8]) -> Option<Place> {
+        bytes.last().map(|&byte| if byte == b'\n' { Place::LineStart } else { Place::WithinLine })
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::ChildStdout;
+use std::process::{ChildStdout, Command};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 
-use crate::support::{App, End, IDLE, procman, status_field, wait_until, wait_until_stuck};
+use crate::support::{App, End, IDLE, Running, procman, skipped, status_field, wait_until, wait_until_stuck};
 
 #[test]
 fn every_line_of_sixteen_writers_arrives_whole_and_in_order_while_one_is_killed() {
@@ -292,6 +292,75 @@ fn a_slow_reader_costs_neither_memory_nor_lines() {
     let text = String::from_utf8(sips).unwrap();
     let lines = text.lines().filter_map(|line| line.strip_prefix("web.1  | ")?.parse::<u32>().ok());
     assert!(lines.eq(1..=1_500_000));
+}
+
+/// Runs a script that has procman, `"$@"`, write to `disk/out`, where there is room for 64 KiB until `make_room`
+/// has been called. A line that was torn by it had the next one appended.
+fn run_without_room(script: &str, make_room: impl FnOnce(&App, &Running)) {
+    let app = App::new(
+        "web: while :; do seq -f 'line %g of many' 1 500; sleep 0.01; done\n\
+         clock: while :; do echo tick >> ticks; [ -e room ] && rm -f disk/ballast; sleep 0.1; done\n",
+    );
+    std::fs::create_dir(app.root().join("disk")).unwrap();
+    let mut command = app.command("sh");
+    command.args(["-c", script, "sh"]).arg(procman()).args(["start", "--no-timestamp"]);
+    let running = app.run(command);
+    running.wait_for("procman: cannot write to standard output: ");
+    // Long enough for a new attempt to have failed.
+    wait_for_ticks(&app.root().join("ticks"), 15);
+    make_room(&app, &running);
+    // The disk may be one that only procman sees.
+    let output = format!("/proc/{}/root{}/disk/out", running.pid(), app.root().display());
+    let size = || std::fs::metadata(&output).map_or(0, |file| file.len());
+    wait_until("there is more", || size() > 128 * 1024);
+    let output = File::open(output).unwrap();
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0), "{end:?}");
+    assert!(end.stdout.ends_with(" bytes of output could not be written\n"), "{end:?}");
+    assert_eq!(end.stdout.lines().count(), 2, "{end:?}");
+    let text = io::read_to_string(output).unwrap();
+    let is_whole = |line: &&str| {
+        line.starts_with("system")
+            || line.contains("| started with pid ")
+            || line.ends_with(" of many") && line.matches(" | ").count() == 1
+            || line.contains("| terminated by SIGTERM")
+    };
+    let torn: Vec<&str> = text.lines().filter(|line| !is_whole(line)).collect();
+    assert!(torn.len() <= 1, "{torn:?}");
+    assert!(torn.iter().all(|line| "web.1    | line 500 of many".len() >= line.len()), "{torn:?}");
+}
+
+#[test]
+fn a_disk_that_was_full_for_a_while_has_whole_lines_afterwards() {
+    let script = "mount -t tmpfs -o size=8m disk disk && head -c $((8*1024*1024-65536)) /dev/zero > disk/ballast && exec \"$@\" 2>&1 > disk/out";
+    let mounts = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    if !mounts.is_ok_and(|output| output.status.success()) {
+        return skipped("nothing can be mounted here");
+    }
+    let script = format!("exec unshare -rm sh -c '{script}' sh \"$@\"");
+    run_without_room(&script, |app, _| {
+        app.file("room", "");
+    });
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_a_full_disk() {
+    run_without_room("ulimit -S -f 128; exec \"$@\" 2>&1 > disk/out", |_, running| {
+        let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: the call reads one limit.
+        #[allow(unsafe_code, reason = "nothing safe sets the limit of another process")]
+        let result = unsafe {
+            libc::prlimit(
+                running.supervisor().as_raw(),
+                libc::RLIMIT_FSIZE,
+                &raw const limit,
+                std::ptr::null_mut(),
+            )
+        };
+        assert_eq!(result, 0);
+    });
 }
 
 #[test]
