@@ -57,6 +57,7 @@ impl Signals {
                 signal: Signal(origin.signal),
                 sender: origin.process.map_or(Sender::Kernel, |process| Sender::Process(Pid(process.pid))),
             })
+            .filter(|received| !is_own_doing(*received))
             .collect()
     }
 }
@@ -161,6 +162,13 @@ fn unblock(numbers: &[i32]) -> io::Result<()> {
             error => Err(io::Error::from_raw_os_error(error)),
         }
     }
+}
+
+/// Returns whether a signal only says that this process has met its own limit of file sizes. The kernel sends it
+/// in the writer's name, and the write tells too; the instances, which it would end, have nothing to do with it.
+fn is_own_doing(received: Received) -> bool {
+    received.signal == Signal(libc::SIGXFSZ)
+        && received.sender == Sender::Process(Pid(unistd::getpid().as_raw()))
 }
 
 /// Returns whether procman sets no handler for a signal.

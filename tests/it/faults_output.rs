@@ -363,6 +363,24 @@ fn a_file_that_may_not_grow_is_a_full_disk() {
     });
 }
 
+/// The kernel's signal for it came to procman, which passed it on, and it ended every instance.
+#[test]
+fn a_limit_of_file_sizes_ends_nobody() {
+    let app = App::new(
+        "web: while :; do seq 1 500; sleep 0.01; done\n\
+         clock: while :; do echo tick >> ticks; sleep 0.1; done\n",
+    );
+    let mut command = app.command("sh");
+    command.args(["-c", "ulimit -S -f 128; exec \"$0\" start > out 2>&1"]).arg(procman());
+    let running = app.run(command);
+    let out = app.root().join("out");
+    wait_until("it is full", || std::fs::metadata(&out).is_ok_and(|file| file.len() == 64 * 1024));
+    wait_for_ticks(&app.root().join("ticks"), 10);
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.finish().status, Some(0));
+    app.assert_nothing_is_left();
+}
+
 #[test]
 fn an_output_in_either_mode_is_written_whole_and_left_in_its_mode() {
     // Of standard input, output and error, as `open` has them.
