@@ -89,6 +89,11 @@ impl Plan {
         ))
     }
 
+    /// Returns the program that an instance becomes, where its command is surely a single one, as it is written.
+    pub fn program(&self, process: &ProcessType) -> Option<&str> {
+        shell::lone_program(&self.entry(process.as_str())?.command)
+    }
+
     /// Returns what `procman run` runs. One argument that is the name of a type means its entry, as its first instance;
     /// any other is a program with its arguments, which no shell sees.
     pub fn run(&self, arguments: &[OsString]) -> Result<Invocation, RunError> {

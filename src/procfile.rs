@@ -167,22 +167,25 @@ pub fn parse(text: &[u8]) -> Parsed {
     parsed
 }
 
-/// Returns `text` fit to be quoted in a message: cut after 64 characters, and with nothing in it that a terminal would
-/// obey rather than show.
+/// Returns `text` fit to be quoted in a message: cut after 64 characters, and [`escaped`].
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 64;
-    let mut shown = String::new();
-    for (index, character) in text.chars().enumerate() {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", escaped(&text[..end])),
+        None => escaped(text),
+    }
+}
+
+/// Returns `text` with nothing in it that a terminal would obey rather than show.
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for character in text.chars() {
         match character {
-            _ if index == LONGEST => {
-                shown.push('…');
-                break;
-            }
-            '\'' | '"' | '\\' => shown.push(character),
-            _ => shown.extend(character.escape_debug()),
+            '\'' | '"' | '\\' => escaped.push(character),
+            _ => escaped.extend(character.escape_debug()),
         }
     }
-    shown
+    escaped
 }
 
 /// What surrounds names and commands; so a carriage return vanishes at the end of a line, and stays within a command.

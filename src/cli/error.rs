@@ -8,7 +8,11 @@ use crate::cli::load::Findings;
 use crate::formation::{FormationError, InstanceId, RequestError};
 use crate::output::StampError;
 use crate::plan::{PlanError, RunError};
-use crate::sys::child::SpawnError;
+use crate::procfile::escaped;
+use crate::runtime::Shortage;
+use crate::sys::child::{Piece, SpawnError};
+use crate::sys::interpreter::Missing;
+use crate::sys::limits::{self, Limit};
 use crate::sys::stdio::plain;
 
 /// Why a command failed. Displays as the lines to be shown on standard error.
@@ -40,6 +44,8 @@ pub enum Failure {
     Command(SpawnError, Option<String>),
     /// An instance could not be started.
     Instance(InstanceId, SpawnError),
+    /// The formation is larger than the limit of open files lets it be.
+    OpenFiles(Shortage),
     /// Standard output cannot be written to.
     Output(io::Error),
     /// procman itself cannot do its work.
@@ -62,6 +68,7 @@ impl Failure {
             | Failure::Plan(_)
             | Failure::Timestamp(_)
             | Failure::Run(_)
+            | Failure::OpenFiles(_)
             | Failure::Output(_)
             | Failure::System(_) => 1,
         }
@@ -101,14 +108,17 @@ impl fmt::Display for Failure {
             Failure::Output(error) => {
                 write!(f, "procman: cannot write to standard output: {}", plain(error))
             }
-            Failure::System(error) => write!(f, "procman: {}", plain(error)),
+            Failure::OpenFiles(Shortage { instances, needed, limit }) => {
+                write!(f, "procman: {instances} instances need {needed} open files, and the limit is {limit}")
+            }
+            Failure::System(error) => write!(f, "procman: {}", lack(error)),
         }
     }
 }
 
-/// Returns a path fit to be quoted: nothing in it that a terminal would obey.
+/// Returns a path fit to be quoted: all of it, for its end says most.
 pub fn shown(path: &std::path::Path) -> String {
-    crate::procfile::shown(&path.to_string_lossy())
+    escaped(&path.to_string_lossy())
 }
 
 fn spawn(error: &SpawnError) -> String {
@@ -125,6 +135,38 @@ fn spawn(error: &SpawnError) -> String {
         SpawnError::Program { program, source } => {
             format!("cannot run `{}`: {}", shown(program.as_ref()), plain(source))
         }
-        SpawnError::Resources(source) => format!("the system refuses another process: {}", plain(source)),
+        SpawnError::Interpreter(Missing { program, interpreter }) => {
+            format!("cannot run `{}`: its interpreter `{}` was not found", shown(program), shown(interpreter))
+        }
+        SpawnError::TooLarge { total, largest, size } => {
+            let largest = match largest {
+                Piece::Argument(number) => format!("argument {number}"),
+                Piece::Variable(name) => format!("the variable `{}`", crate::procfile::shown(name)),
+            };
+            format!(
+                "the arguments and variables are more than a process can be given: {total} bytes, \
+                 of which {largest} has {size}"
+            )
+        }
+        SpawnError::Resources(source) => format!("the system refuses another process: {}", lack(source)),
+    }
+}
+
+/// Returns the words for what the system is short of, with the limits that may be the reason.
+fn lack(error: &io::Error) -> String {
+    let limits: Vec<String> = limits::behind(error).iter().map(limit).collect();
+    let what = match error.raw_os_error() {
+        // The system's own words are "resource temporarily unavailable".
+        Some(limits::TOO_MANY_PROCESSES) => "too many processes".to_owned(),
+        Some(_) | None => plain(error),
+    };
+    if limits.is_empty() { what } else { format!("{what} ({})", limits.join(", ")) }
+}
+
+fn limit(limit: &Limit) -> String {
+    match limit {
+        Limit::OpenFiles(most) => format!("the limit is {most}"),
+        Limit::OfUser(most) => format!("the limit of this user is {most}"),
+        Limit::OfGroup(most) => format!("the limit of this control group is {most}"),
     }
 }

@@ -51,7 +51,7 @@ pub fn main() -> i32 {
         Ok(status) => status,
         Err(failure) => {
             // What ends a formation must not wait for a reader.
-            if matches!(failure, Failure::Instance(..) | Failure::System(_)) {
+            if matches!(failure, Failure::Instance(..) | Failure::OpenFiles(_) | Failure::System(_)) {
                 write_stderr_unless_stuck(&failure.to_string());
             } else {
                 write_stderr(&failure.to_string());

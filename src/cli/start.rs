@@ -8,7 +8,7 @@ use crate::cli::error::Failure;
 use crate::cli::load::App;
 use crate::config::{ColorChoice, LogFormat, Options, Timestamp};
 use crate::output::{Colour, Format, Stamp, Style};
-use crate::runtime::{self, Job, Outcome};
+use crate::runtime::{self, Failed, Job, Outcome};
 use crate::supervisor::Settings;
 use crate::sys::guard::{self, Side};
 use crate::sys::link::Peer;
@@ -39,7 +39,10 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     };
     let settings = Settings { grace };
     let job = Job { plan: &plan, settings, style, notices, inherited, guard, link };
-    let outcome = runtime::run(job).map_err(Failure::System)?;
+    let outcome = runtime::run(job).map_err(|failed| match failed {
+        Failed::System(error) => Failure::System(error),
+        Failed::OpenFiles(shortage) => Failure::OpenFiles(shortage),
+    })?;
     let Outcome { mut status, failure, dropped, guard, deadline, signals } = outcome;
     if guard == Peer::Gone
         && let Err(unkillable) = guard::stand_in(deadline, signals)

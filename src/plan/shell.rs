@@ -17,6 +17,15 @@ pub fn with_exec(command: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns the program that [`with_exec`] puts `exec` before; nothing if an assignment before it may say where it
+/// is looked for.
+pub fn lone_program(command: &str) -> Option<&str> {
+    let start = program(command)?;
+    let word = next_word(command, start)??;
+    let text = &command[word.start..word.end];
+    (start == 0 || text.contains('/')).then_some(text)
+}
+
 /// Returns where the program of a simple command begins.
 fn program(command: &str) -> Option<usize> {
     let mut at = 0;
@@ -112,7 +121,7 @@ mod tests {
 
     use proptest::proptest;
 
-    use super::with_exec;
+    use super::{lone_program, with_exec};
 
     #[track_caller]
     fn check(command: &str, expected: &str) {
@@ -202,10 +211,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_program_of_a_simple_command_is_known() {
+        for (command, expected) in [
+            ("./serve -p $PORT", Some("./serve")),
+            ("serve", Some("serve")),
+            ("A=1 ./serve >log", Some("./serve")),
+            ("PATH=/x serve", None),
+            ("serve; true", None),
+            ("cd x && ./serve", None),
+            ("echo x", None),
+        ] {
+            assert_eq!(lone_program(command), expected, "{command}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_is_too_odd(command in "[ -~\t\n]{0,40}|.{0,20}") {
             let result = with_exec(&command);
+            assert!(lone_program(&command).is_none() || result != command.as_str());
             assert!(result == command.as_str() || result.replacen("exec ", "", 1) == command);
         }
     }

@@ -4,8 +4,10 @@
 //! the guard, for ends of instances, for the pump and for the supervisor's deadline; it hands every fact to
 //! the supervisor and carries out what that orders. It decides nothing itself.
 
+mod failed;
 mod groups;
 pub mod pump;
+mod reason;
 mod sink;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,8 @@ use crate::sys::ready::Ready;
 use crate::sys::signals::{Received, Signals};
 use crate::sys::startup::Inherited;
 use crate::sys::{census, signals, stdio, wait};
+
+pub use crate::runtime::failed::{Failed, Shortage};
 
 /// How soon to try again to tell the guard something when it has been told faster than it listens.
 const FLUSH_AGAIN: Duration = Duration::from_millis(10);
@@ -91,11 +95,14 @@ pub fn with_order<T>(invocation: &Invocation, open_files: u64, start: impl FnOnc
 }
 
 /// Runs a formation until it has ended.
-///
-/// Errors are those of procman's own: that it cannot wait, or cannot start its threads.
-pub fn run(job: Job<'_>) -> io::Result<Outcome> {
+pub fn run(job: Job<'_>) -> Result<Outcome, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let outcome = runtime.block_on(async { Runtime::new(job)?.run().await });
+    let outcome = runtime.block_on(async {
+        let runtime = Runtime::new(job)?;
+        // All else that procman opens is open by now.
+        failed::check_open_files(runtime.plan)?;
+        Ok(runtime.run().await?)
+    });
     // Tasks that wait for ends have nothing to finish.
     runtime.shutdown_background();
     outcome
@@ -318,7 +325,8 @@ impl<'a> Runtime<'a> {
     /// Drops what is kept for an instance of which nothing is alive, after its last words.
     fn forget(&mut self, id: &InstanceId) {
         if let Some(live) = self.instances.remove(id) {
-            self.pump.close(live.stream, live.exit.map(|exit| exit.to_string()).unwrap_or_default());
+            let last = live.exit.map(|exit| reason::of_end(self.plan, id, exit)).unwrap_or_default();
+            self.pump.close(live.stream, last);
             self.tell_guard(FromSupervisor::GroupEnded(live.group));
         }
     }

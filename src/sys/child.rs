@@ -17,6 +17,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, rlim_t};
 
 use crate::process::{Exit, Pid, Signal};
+use crate::sys::interpreter::{self, Missing};
 use crate::sys::{signals, wait};
 
 /// What to start, and with what.
@@ -58,8 +59,28 @@ pub enum SpawnError {
         /// What the system said.
         source: io::Error,
     },
+    /// Its program is there, but not what that is run by.
+    Interpreter(Missing),
+    /// Its arguments and variables are more than a process can be given.
+    TooLarge {
+        /// How many bytes they have together.
+        total: usize,
+        /// The largest of them.
+        largest: Piece,
+        /// How many bytes that has.
+        size: usize,
+    },
     /// The system lacks something that a process needs.
     Resources(io::Error),
+}
+
+/// A part of what a process is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// An argument, counted from 1; 0 is the program.
+    Argument(usize),
+    /// A variable, by its name.
+    Variable(String),
 }
 
 impl SpawnError {
@@ -67,11 +88,20 @@ impl SpawnError {
     pub fn exit(&self) -> Exit {
         match self {
             SpawnError::Program { source, .. } if source.kind() == ErrorKind::NotFound => Exit::Code(127),
+            SpawnError::Interpreter(_) => Exit::Code(127),
             SpawnError::Program { .. } => Exit::Code(126),
-            SpawnError::Directory { .. } | SpawnError::Resources(_) => Exit::Code(1),
+            SpawnError::Directory { .. } | SpawnError::TooLarge { .. } | SpawnError::Resources(_) => {
+                Exit::Code(1)
+            }
         }
     }
 }
+
+/// How many descriptors of procman's an instance needs for its life: the pipe, and where there is one the pidfd.
+pub const DESCRIPTORS: u64 = if cfg!(all(target_os = "linux", not(procman_portable))) { 2 } else { 1 };
+
+/// How many more are needed for a while: to spawn, to look at `/proc`.
+pub const SPARE_DESCRIPTORS: u64 = 8;
 
 /// Starts a process as the leader of a group of its own, and returns it with the pipe that it writes to.
 ///
@@ -218,8 +248,36 @@ fn explain(order: &Order<'_>, source: io::Error) -> SpawnError {
     }
     match source.raw_os_error() {
         Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => SpawnError::Resources(source),
-        _ => SpawnError::Program { program: order.program.to_string_lossy().into_owned(), source },
+        Some(libc::E2BIG) => too_large(order),
+        _ => {
+            let path = order.environment.iter().find(|(name, _)| *name == "PATH").map(|(_, value)| *value);
+            match interpreter::missing(order.program, order.directory, path) {
+                Some(missing) if source.kind() == ErrorKind::NotFound => SpawnError::Interpreter(missing),
+                Some(_) | None => {
+                    SpawnError::Program { program: order.program.to_string_lossy().into_owned(), source }
+                }
+            }
+        }
     }
+}
+
+/// Weighs what the process would have been given, each piece with its final NUL.
+fn too_large(order: &Order<'_>) -> SpawnError {
+    let arguments = order.arguments.iter().zip(1..);
+    let arguments = arguments.map(|(argument, number)| (Piece::Argument(number), argument.len() + 1));
+    let variables = order.environment.iter().map(|(name, value)| {
+        (Piece::Variable(name.to_string_lossy().into_owned()), name.len() + value.len() + 2)
+    });
+    let program = order.program.len() + 1;
+    let mut largest = (Piece::Argument(0), program);
+    let mut total = program;
+    for piece in arguments.chain(variables) {
+        total += piece.1;
+        if piece.1 > largest.1 {
+            largest = piece;
+        }
+    }
+    SpawnError::TooLarge { total, largest: largest.0, size: largest.1 }
 }
 
 fn set_nonblocking(pipe: &PipeReader) -> io::Result<()> {

@@ -11,6 +11,8 @@ pub mod child;
 pub mod cleanup;
 pub mod files;
 pub mod guard;
+pub mod interpreter;
+pub mod limits;
 pub mod link;
 pub mod memory;
 pub mod ready;

@@ -27,7 +27,12 @@ const TABLE: &[Row] = &[
     // tokio waits for what nix opens. jiff reads the time zone of the machine.
     ("sys", &["process"], &["jiff", "nix", "signal_hook", "tokio"]),
     // The pump waits for its pipes with mio, in a thread of its own, and reads the clock with jiff.
-    ("runtime", &["process", "formation", "plan", "supervisor", "output", "sys"], &["jiff", "mio", "tokio"]),
+    // Of the Procfile it knows how a path is shown.
+    (
+        "runtime",
+        &["process", "procfile", "formation", "plan", "supervisor", "output", "sys"],
+        &["jiff", "mio", "tokio"],
+    ),
     (
         "cli",
         // Everything: here the user's files meet the plan, and every error gets its words.

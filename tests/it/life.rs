@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::support::{App, Gate, IDLE, procman};
+use crate::support::{App, Gate, IDLE};
 
 /// Returns a command that says when it is asked to end, and ends.
 fn polite() -> String {
@@ -163,36 +163,22 @@ fn a_missing_working_directory_is_named() {
 }
 
 #[test]
-fn an_instance_that_the_system_refuses_is_named_and_stops_the_others() {
-    let app = App::new("web: exec sleep 1000\n");
-    let mut command = app.command("sh");
-    // Each instance needs descriptors of procman's; these are enough for some and not for all.
-    command.args(["-c", "ulimit -n 40; exec \"$0\" start --no-timestamp -m web=40"]);
-    command.arg(procman());
-    let end = app.run(command).finish();
-    app.assert_nothing_is_left();
-    assert_eq!(end.status, Some(1));
-    assert!(
-        end.stderr.contains("could not be started: the system refuses another process"),
-        "{}",
-        end.stderr
-    );
-    assert!(!end.lines_of("web.1").is_empty());
-}
-
-#[test]
 fn an_environment_that_no_process_can_be_given_is_said() {
     let app = App::new("web: exec sleep 1000\n");
     // Each is below the limit of one variable, together they are above that of all.
     let variables: Vec<String> = (0..60).map(|n| format!("BIG_{n}={}\n", "x".repeat(120_000))).collect();
     app.file(".env", variables.concat());
     let end = app.start(&["--no-timestamp"]).finish();
-    assert_eq!(end.status, Some(126));
-    assert!(
-        end.stderr.starts_with("procman: `web.1` could not be started: cannot run `/bin/sh`"),
-        "{}",
-        end.stderr
+    assert_eq!(end.status, Some(1));
+    let (before, after) = (
+        "procman: `web.1` could not be started: the arguments and variables are more than a process can be \
+         given: 72",
+        " bytes, of which the variable `BIG_10` has 120008\n",
     );
+    assert!(end.stderr.starts_with(before) && end.stderr.ends_with(after), "{}", end.stderr);
+    let end = app.done(&["run", "true"]);
+    assert_eq!(end.status, Some(1));
+    assert!(end.stderr.starts_with("procman: the arguments and variables are more"), "{}", end.stderr);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod faults_init;
 mod faults_kernel;
 mod faults_output;
 mod faults_signals;
+mod faults_spawning;
 mod faults_terminal;
 mod layering;
 mod life;

@@ -1,0 +1,44 @@
+//! Why a formation has not begun, and the one reason that can be foreseen: too few open files.
+
+use std::io;
+
+use crate::plan::Plan;
+use crate::sys::child::{DESCRIPTORS, SPARE_DESCRIPTORS};
+use crate::sys::limits;
+
+/// Why a formation has not begun, or has been given up.
+#[derive(Debug)]
+pub enum Failed {
+    /// procman cannot wait, or cannot start its threads.
+    System(io::Error),
+    /// It is larger than the limit of open files lets it be.
+    OpenFiles(Shortage),
+}
+
+/// More open files than there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// How many instances there would be.
+    pub instances: u64,
+    /// How many open files procman needs for them.
+    pub needed: u64,
+    /// How many it may have.
+    pub limit: u64,
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Failed {
+        Failed::System(error)
+    }
+}
+
+/// Checks that every instance can be had beside what is open now: half a formation is of no use.
+pub fn check_open_files(plan: &Plan) -> Result<(), Failed> {
+    let Some((open, limit)) = limits::open_files() else { return Ok(()) };
+    let instances = plan.formation().instances().count() as u64;
+    let needed = open + SPARE_DESCRIPTORS + instances * DESCRIPTORS;
+    if needed > limit {
+        return Err(Failed::OpenFiles(Shortage { instances, needed, limit }));
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What the system allows procman: open files and processes.
+//!
+//! An error says only that something is used up. The limits behind it are looked up when it is explained.
+
+use std::fs::{read_dir, read_to_string};
+use std::io;
+use std::path::Path;
+
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit};
+
+/// The error of a system that lets nobody, or not this user, have another process or thread (fork(2)).
+pub const TOO_MANY_PROCESSES: i32 = libc::EAGAIN;
+
+/// A limit that may be behind an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// So many files may be open at once.
+    OpenFiles(u64),
+    /// So many processes may this user have.
+    OfUser(u64),
+    /// So many processes may this control group, or one that it is in, have.
+    OfGroup(u64),
+}
+
+/// Returns the limits that may be behind an error.
+pub fn behind(error: &io::Error) -> Vec<Limit> {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => soft(Resource::RLIMIT_NOFILE).map(Limit::OpenFiles).into_iter().collect(),
+        Some(TOO_MANY_PROCESSES) => {
+            // SAFETY: the call has no arguments and cannot fail.
+            let is_root = unsafe { libc::geteuid() } == 0;
+            // Root may have any number.
+            let of_user = if is_root { None } else { soft(Resource::RLIMIT_NPROC) };
+            of_user.map(Limit::OfUser).into_iter().chain(of_group().map(Limit::OfGroup)).collect()
+        }
+        Some(_) | None => Vec::new(),
+    }
+}
+
+/// Returns how many files are open, and how many may be; nothing where the system does not tell, as without `/proc`.
+pub fn open_files() -> Option<(u64, u64)> {
+    let limit = soft(Resource::RLIMIT_NOFILE)?;
+    match read_dir("/dev/fd") {
+        // One of them is the list itself.
+        Ok(listed) => Some((listed.count().saturating_sub(1) as u64, limit)),
+        Err(error) if error.raw_os_error() == Some(libc::EMFILE) => Some((limit, limit)),
+        Err(_) => None,
+    }
+}
+
+fn soft(resource: Resource) -> Option<u64> {
+    let (soft, _) = getrlimit(resource).ok()?;
+    #[allow(clippy::useless_conversion, reason = "the type differs between systems")]
+    (soft != libc::RLIM_INFINITY).then(|| soft.into())
+}
+
+/// Returns the least `pids.max` of the control group that procman is in, and of those above it.
+fn of_group() -> Option<u64> {
+    let groups = read_to_string("/proc/self/cgroup").ok()?;
+    let limits = groups.lines().flat_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+        let top = match controllers {
+            "" => Some("/sys/fs/cgroup"),
+            "pids" => Some("/sys/fs/cgroup/pids"),
+            _ => None,
+        };
+        let above = Path::new(path).ancestors().filter_map(move |path| {
+            let group = Path::new(top?).join(path.strip_prefix("/").ok()?);
+            read_to_string(group.join("pids.max")).ok()?.trim().parse().ok()
+        });
+        above.collect::<Vec<u64>>()
+    });
+    limits.min()
+}
