@@ -292,8 +292,11 @@ fn split_files(text: &str) -> Vec<PathBuf> {
 
 /// Returns `text` without anything in it that a terminal would obey rather than show.
 fn printable(text: &str) -> String {
-    let escaped = |character: char| character.is_control().then(|| character.escape_default().to_string());
-    text.chars().map(|character| escaped(character).unwrap_or_else(|| character.to_string())).collect()
+    let shown = |character: char| match character {
+        '\'' | '"' | '\\' => character.to_string(),
+        _ => character.escape_debug().to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]
@@ -411,7 +414,7 @@ mod tests {
     #[test]
     fn a_message_shows_control_characters_rather_than_sending_them() {
         check_error("color = \"\\u001b[2J\"", r"1:9 `\u{1b}[2J` is not `auto`, `always` or `never`");
-        assert_eq!(printable("é\n"), r"é\n");
+        assert_eq!(printable("é\n'\u{202e}"), r"é\n'\u{202e}");
     }
 
     #[test]

@@ -17,23 +17,48 @@ use crate::fault::{self, Severity};
 
 /// The variables set by the files read so far. Its `Debug` shows names only, for values are secrets.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Env(BTreeMap<String, String>);
+pub struct Env {
+    variables: BTreeMap<String, Variable>,
+    files: usize,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Variable {
+    value: String,
+    place: Place,
+}
+
+/// Where the value of a variable stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which of the files, counted from 0 in the order they were read.
+    pub file: usize,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1 in characters.
+    pub column: usize,
+}
 
 impl Env {
     /// Returns the value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.variables.get(name).map(|variable| variable.value.as_str())
+    }
+
+    /// Returns where the value of `name` stands.
+    pub fn place(&self, name: &str) -> Option<Place> {
+        self.variables.get(name).map(|variable| variable.place)
     }
 
     /// Returns all names and values, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.variables.iter().map(|(name, variable)| (name.as_str(), variable.value.as_str()))
     }
 }
 
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.variables.keys()).finish()
     }
 }
 
@@ -80,6 +105,8 @@ impl FaultKind {
 /// `$NAME` means what `env` holds at that line, else what `outer`, procman's own environment, says. That is so
 /// whichever of the two wins in the end: the text means the same under either precedence.
 pub fn read(env: &mut Env, text: &[u8], outer: &dyn Fn(&str) -> Option<String>) -> Vec<Fault> {
+    let file = env.files;
+    env.files += 1;
     let text = match decode(text) {
         Ok(text) => text,
         Err(fault) => return vec![fault],
@@ -97,7 +124,8 @@ pub fn read(env: &mut Env, text: &[u8], outer: &dyn Fn(&str) -> Option<String>) 
                     .filter(|value| total + value.len() <= MOST)
                     .ok_or_else(|| (start, FaultKind::TooLarge { name: name.to_owned() }))?;
                 total += value.len();
-                env.0.insert(name.to_owned(), value);
+                let place = Place { file, line, column: column(&rest[..start]) };
+                env.variables.insert(name.to_owned(), Variable { value, place });
                 Ok(end)
             }
         });
@@ -152,8 +180,12 @@ fn decode(text: &[u8]) -> Result<Cow<'_, str>, Fault> {
 
 /// Returns a fault that lies just after `before`, which starts at the beginning of `line`.
 fn fault(line: usize, before: &str, kind: FaultKind) -> Fault {
-    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-    Fault { line: line + before.matches('\n').count(), column, kind }
+    Fault { line: line + before.matches('\n').count(), column: column(before), kind }
+}
+
+/// Returns the column just after `before`.
+fn column(before: &str) -> usize {
+    before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1
 }
 
 /// Returns the assignment that starts on the first line of `text`, nothing for a comment or a blank line, or where
@@ -258,7 +290,7 @@ mod tests {
     use proptest::proptest;
     use serde::Deserialize;
 
-    use super::{Env, Severity, read};
+    use super::{Env, Place, Severity, read};
 
     /// procman's environment in all tests.
     fn outer(name: &str) -> Option<String> {
@@ -319,7 +351,8 @@ mod tests {
                 (false, true) => Some(Severity::Warning),
                 (false, false) => None,
             };
-            assert_eq!((worst, &env.0), (expected, &case.expected), "{}", case.id);
+            let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            assert_eq!((worst, variables), (expected, case.expected), "{}", case.id);
         }
     }
 
@@ -329,6 +362,17 @@ mod tests {
         assert_eq!(read(&mut env, b"A=1\nB=2\n", &outer), []);
         assert_eq!(read(&mut env, b"A=$A$B\n", &outer), []);
         assert_eq!(env.iter().collect::<Vec<_>>(), [("A", "12"), ("B", "2")]);
+    }
+
+    #[test]
+    fn the_place_of_a_value_is_known() {
+        let mut env = Env::default();
+        assert_eq!(read(&mut env, b"\xef\xbb\xbfA=1\r\nexport B = \"1\n2\"\nC: 3\n", &outer), []);
+        assert_eq!(read(&mut env, b"\n  C=4\n", &outer), []);
+        let places = ["A", "B", "C"].map(|name| env.place(name).unwrap());
+        let expected = [(0, 1, 3), (0, 2, 12), (1, 2, 5)];
+        assert_eq!(places.map(|Place { file, line, column }| (file, line, column)), expected);
+        assert_eq!(env.place("D"), None);
     }
 
     #[test]

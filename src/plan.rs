@@ -15,7 +15,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::config::EnvPrecedence;
-use crate::dotenv::Env;
+use crate::dotenv::{Env, Place};
 use crate::formation::{Formation, InstanceId};
 use crate::procfile::{Entry, ProcessType, shown};
 
@@ -187,8 +187,11 @@ impl Environment {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "the words beside each variant say it")]
 pub enum PlanError {
-    #[error("`PORT` in {place} is not a port from 0 to 65535")]
-    BasePort { place: Place },
+    #[error("`PORT` in the environment is not a port from 0 to 65535")]
+    OuterPort,
+    /// The value at this place of the `.env` files.
+    #[error("`PORT` is not a port from 0 to 65535")]
+    FilePort { place: Place },
     #[error("`{instance}` would get port {port}, and 65535 is the last")]
     PortTooHigh { instance: InstanceId, port: u64 },
     #[error("`{first}` and `{second}` would both get port {port}")]
@@ -200,24 +203,6 @@ pub enum PlanError {
     LongVariable { name: String, size: usize },
     #[error("the command of `{process}` has {size} bytes, more than a process can be given ({LONGEST})")]
     LongCommand { process: ProcessType, size: usize },
-}
-
-/// Where a variable is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In the `.env` files.
-    Files,
-    /// In procman's own environment.
-    Outer,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Place::Files => "the `.env` files",
-            Place::Outer => "the environment",
-        })
-    }
 }
 
 /// Why there is nothing for `procman run` to run.
@@ -260,18 +245,18 @@ fn base_port(inputs: &Inputs) -> Result<u16, PlanError> {
     if let Some(port) = inputs.port {
         return Ok(port);
     }
-    let files = inputs.files.get(PORT).map(|value| (OsStr::new(value), Place::Files));
+    let place = inputs.files.place(PORT);
+    let error = place.map(|place| PlanError::FilePort { place });
+    let files = inputs.files.get(PORT).map(OsStr::new).zip(error);
     let outer = inputs.outer.iter().find(|(name, _)| name == PORT);
-    let outer = outer.map(|(_, value)| (value.as_os_str(), Place::Outer));
+    let outer = outer.map(|(_, value)| (value.as_os_str(), PlanError::OuterPort));
     let candidates = match inputs.precedence {
         EnvPrecedence::File => [files, outer],
         EnvPrecedence::Shell => [outer, files],
     };
     match candidates.into_iter().flatten().find(|(value, _)| !value.is_empty()) {
         None => Ok(DEFAULT_PORT),
-        Some((value, place)) => {
-            value.to_str().and_then(|text| text.trim().parse().ok()).ok_or(PlanError::BasePort { place })
-        }
+        Some((value, error)) => value.to_str().and_then(|text| text.trim().parse().ok()).ok_or(error),
     }
 }
 
@@ -463,7 +448,7 @@ mod tests {
     #[test]
     fn a_base_port_that_is_none_is_an_error_that_says_where() {
         let (in_files, outside) = (
-            "`PORT` in the `.env` files is not a port from 0 to 65535",
+            "`PORT` is not a port from 0 to 65535",
             "`PORT` in the environment is not a port from 0 to 65535",
         );
         check_base(EnvPrecedence::File, Some("x"), Some("3000"), Err(in_files));

@@ -98,7 +98,10 @@ impl fmt::Display for Failure {
             }
             Failure::Formation(error) => write!(f, "procman: {error}"),
             Failure::Plan(error) => write!(f, "procman: {error}"),
-            Failure::Timestamp(error) => write!(f, "procman: {error}"),
+            Failure::Timestamp(StampError { format, reason }) => {
+                let format = crate::procfile::shown(format);
+                write!(f, "procman: `{format}` is not a time format: {}", escaped(reason))
+            }
             Failure::Run(error) => write!(f, "procman: {error}"),
             Failure::Command(error, None) => write!(f, "procman: {}", spawn(error)),
             Failure::Command(error, Some(hint)) => write!(f, "procman: {}\nhint: {hint}", spawn(error)),

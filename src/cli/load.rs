@@ -9,9 +9,9 @@ use crate::config::{self, Options};
 use crate::dotenv::{self, Env};
 use crate::fault::Severity;
 use crate::formation::{Formation, Request};
-use crate::plan::{Inputs, Plan};
+use crate::plan::{Inputs, Plan, PlanError};
 use crate::procfile::{self, Entry, ProcessType};
-use crate::sys::files;
+use crate::sys::files::{self, Access};
 use crate::sys::stdio::plain;
 
 /// What a user has written, read and put together, before it is known what to run of it.
@@ -24,6 +24,8 @@ pub struct App {
     /// Everything that is wrong with the files.
     pub findings: Findings,
     env: Env,
+    /// The files that `env` is of, in their order.
+    env_files: Vec<PathBuf>,
     root: PathBuf,
 }
 
@@ -43,6 +45,8 @@ struct Finding {
 enum Place {
     /// The file as a whole, which cannot be read.
     File,
+    /// The file as a whole, whatever is in it.
+    Whole,
     Line(usize),
     /// Line and column.
     Column(usize, usize),
@@ -70,8 +74,8 @@ impl App {
         let parsed = procfile::parse(&text);
         let faults = parsed.faults.iter();
         findings.add(&procfile, faults.map(|f| (f.line, f.column, f.kind.severity(), f.kind.to_string())));
-        let env = read_env(&options, &directory, &mut findings);
-        Ok(App { options, entries: parsed.entries, findings, env, root })
+        let (env, env_files) = read_env(&options, &directory, &procfile, &mut findings);
+        Ok(App { options, entries: parsed.entries, findings, env, env_files, root })
     }
 
     /// Returns the types of the Procfile, in its order.
@@ -105,7 +109,13 @@ impl App {
             root: self.root,
             formation,
         };
-        Plan::new(inputs).map_err(Failure::Plan)
+        Plan::new(inputs).map_err(|error| {
+            let PlanError::FilePort { place } = error else { return Failure::Plan(error) };
+            let Some(path) = self.env_files.get(place.file) else { return Failure::Plan(error) };
+            let mut findings = Findings::default();
+            findings.add(path, [(place.line, place.column, Severity::Error, error.to_string())]);
+            Failure::Faulty(findings)
+        })
     }
 }
 
@@ -136,6 +146,7 @@ impl fmt::Display for Findings {
                     write!(f, "{gap}procman: cannot read `{path}`: {text}")?;
                     continue;
                 }
+                Place::Whole => write!(f, "{gap}procman: {path}")?,
                 Place::Line(line) => write!(f, "{gap}procman: {path}:{line}")?,
                 Place::Column(line, column) => write!(f, "{gap}procman: {path}:{line}:{column}")?,
             }
@@ -195,15 +206,29 @@ fn rooted(options: Options, place: &Path) -> Options {
     }
 }
 
-/// Reads the environment files. One that cannot be read is an error unless nobody asked for it: a missing `.env`.
-fn read_env(options: &Options, directory: &Path, findings: &mut Findings) -> Env {
+/// Reads the environment files, and returns which they were. One that cannot be read is an error unless nobody asked
+/// for it: a missing `.env`.
+fn read_env(
+    options: &Options,
+    directory: &Path,
+    procfile: &Path,
+    findings: &mut Findings,
+) -> (Env, Vec<PathBuf>) {
     let outer = |name: &str| std::env::var(name).ok();
     let own = [directory.join(".env")];
     let (paths, asked) = options.env.as_ref().map_or((&own[..], false), |files| (&files[..], true));
     let mut env = Env::default();
+    let mut read = Vec::new();
     for path in paths {
         match files::read(path) {
             Ok(text) => {
+                read.push(path.clone());
+                findings.0.extend(distrust(path, procfile).map(|text| Finding {
+                    path: path.clone(),
+                    place: Place::Whole,
+                    severity: Severity::Warning,
+                    text,
+                }));
                 let faults = dotenv::read(&mut env, &text, &outer);
                 findings.add(
                     path,
@@ -219,7 +244,19 @@ fn read_env(options: &Options, directory: &Path, findings: &mut Findings) -> Env
             }),
         }
     }
-    env
+    (env, read)
+}
+
+/// Returns why an environment file may not say what its user thinks: who writes it decides what is run, by way of
+/// `PATH` for one. The owner of the Procfile decides that anyway.
+fn distrust(path: &Path, procfile: &Path) -> Option<String> {
+    let Access { owner, mode } = files::access(path)?;
+    if mode & 0o002 != 0 {
+        return Some(format!("every user may write to it (mode {mode:04o})"));
+    }
+    let trusted = [Some(0), Some(files::own_user()), files::access(procfile).map(|access| access.owner)];
+    (!trusted.contains(&Some(owner)))
+        .then(|| format!("it belongs to user {owner}, who is neither you nor the owner of the Procfile"))
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {

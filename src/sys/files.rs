@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::libc;
@@ -42,6 +42,27 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Who may write to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The number of the user it belongs to.
+    pub owner: u32,
+    /// What user, group and others may do with it.
+    pub mode: u32,
+}
+
+/// Returns who may write to a file; nothing for what is no file.
+pub fn access(path: &Path) -> Option<Access> {
+    let metadata = path.metadata().ok()?;
+    metadata.is_file().then(|| Access { owner: metadata.uid(), mode: metadata.mode() & 0o7777 })
+}
+
+/// Returns the number of the user that procman is.
+pub fn own_user() -> u32 {
+    // SAFETY: the call has no arguments and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 #[cfg(test)]

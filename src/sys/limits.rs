@@ -9,6 +9,8 @@ use std::path::Path;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
 
+use crate::sys::files::own_user;
+
 /// The error of a system that lets nobody, or not this user, have another process or thread (fork(2)).
 pub const TOO_MANY_PROCESSES: i32 = libc::EAGAIN;
 
@@ -28,10 +30,8 @@ pub fn behind(error: &io::Error) -> Vec<Limit> {
     match error.raw_os_error() {
         Some(libc::EMFILE) => soft(Resource::RLIMIT_NOFILE).map(Limit::OpenFiles).into_iter().collect(),
         Some(TOO_MANY_PROCESSES) => {
-            // SAFETY: the call has no arguments and cannot fail.
-            let is_root = unsafe { libc::geteuid() } == 0;
             // Root may have any number.
-            let of_user = if is_root { None } else { soft(Resource::RLIMIT_NPROC) };
+            let of_user = if own_user() == 0 { None } else { soft(Resource::RLIMIT_NPROC) };
             of_user.map(Limit::OfUser).into_iter().chain(of_group().map(Limit::OfGroup)).collect()
         }
         Some(_) | None => Vec::new(),

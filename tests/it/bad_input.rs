@@ -166,8 +166,8 @@ fn a_line_that_is_no_entry_is_a_warning_for_start_and_a_fault_for_check() {
 
 #[test]
 fn a_port_is_none() {
-    check_env("PORT=s3cret\n", "procman: `PORT` in the `.env` files is not a port from 0 to 65535\n");
-    check_env("PORT=65536\n", "procman: `PORT` in the `.env` files is not a port from 0 to 65535\n");
+    check_env("PORT=s3cret\n", "procman: .env:1:6: `PORT` is not a port from 0 to 65535\n");
+    check_env("A=1\n\nPORT = 65536\n", "procman: .env:3:8: `PORT` is not a port from 0 to 65535\n");
     let app = App::new(WEB);
     let mut command = app.procman(&["start"]);
     command.env("PORT", "tcp://s3cret");
@@ -328,7 +328,7 @@ fn check_says_everything_at_once() {
         "Procfile:4:1",
         ".env:1:8",
         "`%` is not a time format",
-        "`PORT` in the `.env` files is not a port from 0 to 65535",
+        ".env:2:6",
     ];
     assert_eq!(said, expected, "{}", end.stderr);
     assert_eq!((end.status, end.stdout.as_str()), (Some(1), ""));

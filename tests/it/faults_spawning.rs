@@ -17,8 +17,7 @@ use crate::support::{App, End, IDLE, guard_of, procman, skipped, state, wait_unt
 
 /// Writes a program of the app.
 fn program(app: &App, name: &str, content: impl AsRef<[u8]>) {
-    let path = app.file(name, content);
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(app.file(name, content), PermissionsExt::from_mode(0o755)).unwrap();
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod cli;
 mod defaults;
 mod examples;
 mod faults_containment;
+mod faults_files;
 mod faults_init;
 mod faults_kernel;
 mod faults_output;
