@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::libc;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::support::{App, End, IDLE, guard_of, procman, skipped, state, wait_until};
+use crate::support::{App, End, IDLE, guard_of, limit, procman, skipped, state, wait_until};
 
 /// Writes a program of the app.
 fn program(app: &App, name: &str, content: impl AsRef<[u8]>) {
@@ -104,15 +104,6 @@ fn a_root_that_vanishes_before_the_first_spawn_is_named() {
         assert_eq!(end.status, Some(1));
         assert!(!app.root().join("spawned").exists());
         app.wait_until_nothing_is_left();
-    }
-}
-
-/// Lets a command have so much of something at most.
-fn limit(command: &mut Command, resource: Resource, most: u64) {
-    // SAFETY: the call is a system call without memory of its own.
-    #[allow(unsafe_code, reason = "a limit of another process can only be set between fork and exec")]
-    unsafe {
-        command.pre_exec(move || Ok(setrlimit(resource, most, most)?));
     }
 }
 
@@ -254,7 +245,7 @@ fn a_pipeline_ends_by_sigpipe() {
 #[test]
 fn an_instance_that_ends_at_once_is_seen_to_start_and_to_end() {
     let app = App::new("web: exit 7\n");
-    for _ in 0..20 {
+    for _ in 0..10 {
         let end = app.start(&["--no-timestamp", "-m", "web=20"]).finish();
         assert_eq!(end.status, Some(7));
         let started = end.stdout.matches("started with").count();

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::support::{App, Gate, IDLE};
+use crate::support::{App, Gate, IDLE, limit_environment};
 
 /// Returns a command that says when it is asked to end, and ends.
 fn polite() -> String {
@@ -166,19 +166,21 @@ fn a_missing_working_directory_is_named() {
 fn an_environment_that_no_process_can_be_given_is_said() {
     let app = App::new("web: exec sleep 1000\n");
     // Each is below the limit of one variable, together they are above that of all.
-    let variables: Vec<String> = (0..60).map(|n| format!("BIG_{n}={}\n", "x".repeat(120_000))).collect();
+    let variables: Vec<String> = (0..3).map(|n| format!("BIG_{n}={}\n", "x".repeat(100_000 + n))).collect();
     app.file(".env", variables.concat());
-    let end = app.start(&["--no-timestamp"]).finish();
-    assert_eq!(end.status, Some(1));
-    let (before, after) = (
-        "procman: `web.1` could not be started: the arguments and variables are more than a process can be \
-         given: 72",
-        " bytes, of which the variable `BIG_10` has 120008\n",
-    );
-    assert!(end.stderr.starts_with(before) && end.stderr.ends_with(after), "{}", end.stderr);
-    let end = app.done(&["run", "true"]);
-    assert_eq!(end.status, Some(1));
-    assert!(end.stderr.starts_with("procman: the arguments and variables are more"), "{}", end.stderr);
+    let words = "the arguments and variables are more than a process can be given: 300";
+    for (arguments, before) in [
+        (&["start", "--no-timestamp"][..], "`web.1` could not be started: "),
+        (&["run", "true"], ""),
+        (&["run", "web"], ""),
+    ] {
+        let mut command = app.procman(arguments);
+        limit_environment(&mut command);
+        let end = app.run(command).finish();
+        assert_eq!(end.status, Some(1));
+        assert!(end.stderr.starts_with(&format!("procman: {before}{words}")), "{}", end.stderr);
+        assert!(end.stderr.ends_with(" bytes, of which the variable `BIG_2` has 100009\n"), "{}", end.stderr);
+    }
 }
 
 #[test]

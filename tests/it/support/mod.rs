@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
@@ -555,6 +556,20 @@ fn stat(pid: i32) -> Option<Vec<String>> {
 pub fn processes() -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").unwrap();
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Lets a command have so much of something at most.
+pub fn limit(command: &mut Command, resource: Resource, most: u64) {
+    // SAFETY: the call is a system call without memory of its own.
+    #[allow(unsafe_code, reason = "a limit of another process can only be set between fork and exec")]
+    unsafe {
+        command.pre_exec(move || Ok(setrlimit(resource, most, most)?));
+    }
+}
+
+/// Lets a command give a process no more than 256 KiB of arguments and variables: a quarter of its stack.
+pub fn limit_environment(command: &mut Command) {
+    limit(command, Resource::RLIMIT_STACK, 1024 * 1024);
 }
 
 /// Says why a test proves nothing here, past the harness that keeps what a test prints to itself.
