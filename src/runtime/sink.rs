@@ -45,6 +45,8 @@ pub struct Sink {
     written: Place,
     /// Where what has been dropped since then ends.
     dropped: Option<Place>,
+    /// How many bytes have been read that wait behind the batch.
+    held: usize,
     large_batches: u32,
     tally: Arc<Tally>,
     notes: UnboundedSender<Note>,
@@ -83,6 +85,7 @@ impl Sink {
             failure: Failure::Unheard,
             written: Place::LineStart,
             dropped: None,
+            held: 0,
             large_batches: 0,
             tally,
             notes,
@@ -99,6 +102,7 @@ impl Sink {
 
     /// Writes a batch, however long the reader takes. `held` more bytes have been read, and wait for it.
     pub fn write(&mut self, batch: &[u8], held: usize) {
+        self.held = held;
         self.note_size(batch.len());
         if let State::Failing(until) = self.state
             && until <= Instant::now()
@@ -142,7 +146,7 @@ impl Sink {
     fn write_all<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let mut rest = bytes;
         while self.state == State::Open && !rest.is_empty() {
-            self.tally.unwritten.store(rest.len() + held, Ordering::Relaxed);
+            self.tally.unwritten.store(rest.len() + self.held, Ordering::Relaxed);
             match write_stdout(rest) {
                 Ok(written) => {
                     let (taken, left) = rest.split_at(written.min(rest.len()));
