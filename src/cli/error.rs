@@ -173,3 +173,20 @@ fn limit(limit: &Limit) -> String {
         Limit::OfGroup(most) => format!("the limit of this control group is {most}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{Failure, lack, limits};
+
+    #[test]
+    fn what_the_system_is_short_of_is_said_with_the_limit() {
+        let [files, processes, all_files] =
+            [24, limits::TOO_MANY_PROCESSES, 23].map(io::Error::from_raw_os_error);
+        assert!(lack(&files).starts_with("too many open files (the limit is "), "{}", lack(&files));
+        assert!(lack(&processes).starts_with("too many processes"), "{}", lack(&processes));
+        assert_eq!(lack(&all_files), "too many open files in system");
+        assert!(Failure::System(files).to_string().ends_with(')'));
+    }
+}

@@ -174,6 +174,8 @@ pub enum StopCause {
     Signal(Signal),
     /// An instance ended, and one for all.
     Ended(InstanceId),
+    /// An instance could not be started.
+    NotStarted(InstanceId),
     /// Nobody reads the output any more.
     OutputClosed,
     /// The guard is gone.
@@ -219,6 +221,7 @@ impl fmt::Display for StopCause {
         match self {
             StopCause::Signal(signal) => write!(f, "{signal} received"),
             StopCause::Ended(id) => write!(f, "{id} ended"),
+            StopCause::NotStarted(id) => write!(f, "{id} does not run"),
             StopCause::OutputClosed => f.write_str("nobody reads the output"),
             StopCause::GuardLost => f.write_str("the guard process is gone"),
         }

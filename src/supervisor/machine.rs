@@ -179,7 +179,7 @@ impl Supervisor {
             return;
         }
         *instance = Instance::Down { exit: Some(exit) };
-        self.stop(now, exit.status(), StopCause::Ended(id), actions);
+        self.stop(now, exit.status(), StopCause::NotStarted(id), actions);
     }
 
     fn stopped(&mut self, id: InstanceId, signal: Signal, actions: &mut Vec<Action>) {
@@ -277,7 +277,7 @@ impl Supervisor {
         }
         let asked = match cause {
             StopCause::Signal(_) | StopCause::GuardLost => Asked::Once(now),
-            StopCause::Ended(_) | StopCause::OutputClosed => Asked::Never,
+            StopCause::Ended(_) | StopCause::NotStarted(_) | StopCause::OutputClosed => Asked::Never,
         };
         let deadline = now.saturating_add(self.settings.grace);
         self.phase = Phase::Stopping { status, deadline, asked };

@@ -76,7 +76,7 @@ fn spawn_failure_stops_the_others_with_its_status() {
         "
         start web.1 worker.1 clock.1 -> spawn web.1
         spawned web.1 11             -> spawn worker.1
-        spawn-failed worker.1 127    -> say stopping for worker.1, terminate web.1
+        spawn-failed worker.1 127    -> say stopping without worker.1, terminate web.1
         killed web.1 SIGTERM         -> drain
         drained                      -> finish 127
         ",

@@ -120,6 +120,9 @@ fn check_refused(app: &App, end: &End, limit: &str) {
     assert!(end.stderr.starts_with(&words) && end.stderr.contains(limit), "{end:?}");
     assert_eq!((end.stderr.lines().count(), end.status), (1, Some(1)));
     assert_eq!(end.stdout.matches("terminated by SIGTERM").count(), started);
+    let refused = format!("web.{}", started + 1);
+    let lines = ["could not be started", "does not run, sending SIGTERM to all processes"];
+    assert_eq!(end.lines_of("system"), lines.map(|line| format!("{refused} {line}")));
 }
 
 #[test]

@@ -259,6 +259,7 @@ fn show_notice(notice: &Notice) -> String {
     match notice {
         Notice::Stopping(StopCause::Signal(signal)) => format!("stopping for {signal}"),
         Notice::Stopping(StopCause::Ended(id)) => format!("stopping for {id}"),
+        Notice::Stopping(StopCause::NotStarted(id)) => format!("stopping without {id}"),
         Notice::Stopping(StopCause::OutputClosed) => "stopping for output".into(),
         Notice::Stopping(StopCause::GuardLost) => "stopping for guard".into(),
         Notice::Forced(signal) => format!("forced by {signal}"),

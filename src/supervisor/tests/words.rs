@@ -16,6 +16,10 @@ fn every_notice_has_its_words() {
         ),
         (Notice::Stopping(StopCause::Ended(id("web.1"))), "web.1 ended, sending SIGTERM to all processes"),
         (
+            Notice::Stopping(StopCause::NotStarted(id("web.1"))),
+            "web.1 does not run, sending SIGTERM to all processes",
+        ),
+        (
             Notice::Stopping(StopCause::OutputClosed),
             "nobody reads the output, sending SIGTERM to all processes",
         ),
