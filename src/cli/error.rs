@@ -112,7 +112,8 @@ impl fmt::Display for Failure {
                 write!(f, "procman: cannot write to standard output: {}", plain(error))
             }
             Failure::OpenFiles(Shortage { instances, needed, limit }) => {
-                write!(f, "procman: {instances} instances need {needed} open files, and the limit is {limit}")
+                let need = if *instances == 1 { "instance needs" } else { "instances need" };
+                write!(f, "procman: {instances} {need} {needed} open files, and the limit is {limit}")
             }
             Failure::System(error) => write!(f, "procman: {}", lack(error)),
         }

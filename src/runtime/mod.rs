@@ -96,6 +96,7 @@ pub fn with_order<T>(invocation: &Invocation, open_files: u64, start: impl FnOnc
 
 /// Runs a formation until it has ended.
 pub fn run(job: Job<'_>) -> Result<Outcome, Failed> {
+    failed::check_own_files()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let outcome = runtime.block_on(async {
         let runtime = Runtime::new(job)?;

@@ -9,10 +9,11 @@ use std::path::Path;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
 
-use crate::sys::files::own_user;
-
 /// The error of a system that lets nobody, or not this user, have another process or thread (fork(2)).
 pub const TOO_MANY_PROCESSES: i32 = libc::EAGAIN;
+
+/// The error of a process that has as many files open as it may have (open(2)).
+pub const TOO_MANY_OPEN_FILES: i32 = libc::EMFILE;
 
 /// A limit that may be behind an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +29,11 @@ pub enum Limit {
 /// Returns the limits that may be behind an error.
 pub fn behind(error: &io::Error) -> Vec<Limit> {
     match error.raw_os_error() {
-        Some(libc::EMFILE) => soft(Resource::RLIMIT_NOFILE).map(Limit::OpenFiles).into_iter().collect(),
+        Some(TOO_MANY_OPEN_FILES) => {
+            soft(Resource::RLIMIT_NOFILE).map(Limit::OpenFiles).into_iter().collect()
+        }
         Some(TOO_MANY_PROCESSES) => {
-            // Root may have any number.
-            let of_user = if own_user() == 0 { None } else { soft(Resource::RLIMIT_NPROC) };
-            of_user.map(Limit::OfUser).into_iter().chain(of_group().map(Limit::OfGroup)).collect()
+            of_user().map(Limit::OfUser).into_iter().chain(of_group().map(Limit::OfGroup)).collect()
         }
         Some(_) | None => Vec::new(),
     }
@@ -44,7 +45,7 @@ pub fn open_files() -> Option<(u64, u64)> {
     match read_dir("/dev/fd") {
         // One of them is the list itself.
         Ok(listed) => Some((listed.count().saturating_sub(1) as u64, limit)),
-        Err(error) if error.raw_os_error() == Some(libc::EMFILE) => Some((limit, limit)),
+        Err(error) if error.raw_os_error() == Some(TOO_MANY_OPEN_FILES) => Some((limit, limit)),
         Err(_) => None,
     }
 }
@@ -53,6 +54,18 @@ fn soft(resource: Resource) -> Option<u64> {
     let (soft, _) = getrlimit(resource).ok()?;
     #[allow(clippy::useless_conversion, reason = "the type differs between systems")]
     (soft != libc::RLIM_INFINITY).then(|| soft.into())
+}
+
+/// Root may have any number.
+#[cfg(target_os = "linux")]
+fn of_user() -> Option<u64> {
+    if crate::sys::files::own_user() == 0 { None } else { soft(Resource::RLIMIT_NPROC) }
+}
+
+/// nix does not know this limit everywhere.
+#[cfg(not(target_os = "linux"))]
+fn of_user() -> Option<u64> {
+    None
 }
 
 /// Returns the least `pids.max` of the control group that procman is in, and of those above it.
