@@ -119,7 +119,7 @@ impl Sample {
 }
 
 /// The most that a guard may ever hold.
-pub const GUARD: Sample = Sample { descriptors: 10, threads: 1, resident: 10 << 10 };
+pub const GUARD: Sample = Sample { descriptors: 10, threads: 1, resident: 12 << 10 };
 
 /// Returns the most that a supervisor of so many instances may ever hold: a pipe and a process descriptor each,
 /// and of output what one stream may hold back.
