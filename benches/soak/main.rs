@@ -181,10 +181,11 @@ fn can_unshare() -> bool {
     tried.is_ok_and(|output| output.status.success())
 }
 
-/// Makes orphans come home to this process, and crashes leave no files.
+/// Makes what procman leaves come home to this process, and crashes leave no files.
 fn prepare() -> io::Result<()> {
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)?;
-    #[cfg(target_os = "linux")]
+    // The portable way leaves orphans to init, which waits for them, as this program does not.
+    #[cfg(all(target_os = "linux", not(procman_portable)))]
     nix::sys::prctl::set_child_subreaper(true)?;
     Ok(())
 }
