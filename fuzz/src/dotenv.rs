@@ -15,10 +15,13 @@ const LARGE: usize = 64 * 1024;
 /// At how many line ends a text is cut in two.
 const CUTS: usize = 4;
 
+/// What a file says: names and values, wherever they stand in it.
+type Said = Vec<(String, String)>;
+
 /// Checks everything for one text.
 pub fn check(text: &[u8]) {
     let (env, faults) = read_alone(text);
-    for (name, value) in env.iter() {
+    for (name, value) in &env {
         assert!(is_name(name), "{name:?} is a name");
         assert!(!value.contains('\0'), "the value of {name} can be given to a process");
     }
@@ -54,10 +57,19 @@ pub fn check(text: &[u8]) {
     }
 }
 
-fn read_alone(text: &[u8]) -> (Env, Vec<Fault>) {
+fn read_alone(text: &[u8]) -> (Said, Vec<Fault>) {
     let mut env = Env::default();
     let faults = read(&mut env, text, &outer);
-    (env, faults)
+    for (name, _) in env.iter() {
+        let at = env.place(name).expect("what is set is set somewhere");
+        let (before, _) = place(text, at.line, at.column);
+        assert!(at.file == 0 && before.contains(name), "{name} at {at:?}");
+    }
+    (said(&env), faults)
+}
+
+fn said(env: &Env) -> Said {
+    env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// procman's environment in all texts.
@@ -93,7 +105,7 @@ fn is_name_character(character: char) -> bool {
 }
 
 /// Returns a file that sets the same variables.
-fn written(env: &Env) -> String {
+fn written(env: &Said) -> String {
     let quoted = |value: &str| {
         if value.contains(['\'', '\r']) {
             let escaped = value.replace('\\', r"\\").replace('"', r#"\""#).replace('$', r"\$");
@@ -106,14 +118,11 @@ fn written(env: &Env) -> String {
 }
 
 /// Checks that one more assignment at the end sets its variable and no other.
-fn check_last_wins(env: &Env, text: &[u8]) {
-    let name = env.iter().map(|(name, _)| name).next().unwrap_or("NEW");
+fn check_last_wins(env: &Said, text: &[u8]) {
+    let name = env.first().map_or("NEW", |(name, _)| name);
     let (after, _) = read_alone(&[text, b"\n", name.as_bytes(), b"='the last'"].concat());
-    assert_eq!(after.get(name), Some("the last"));
-    let others = |env: &Env| -> Vec<(String, String)> {
-        let others = env.iter().filter(|(other, _)| *other != name);
-        others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    };
+    assert!(after.contains(&(name.to_owned(), "the last".to_owned())));
+    let others = |env: &Said| -> Said { env.iter().filter(|(other, _)| other != name).cloned().collect() };
     assert_eq!(others(&after), others(env));
 }
 
@@ -128,10 +137,11 @@ fn check_every_line_is_told(text: &str) {
 }
 
 /// Checks that two files say what they say as one, wherever the first of them is complete.
-fn check_cuts(text: &str, env: &Env, faults: &[Fault]) {
+fn check_cuts(text: &str, env: &Said, faults: &[Fault]) {
     for (at, _) in text.match_indices('\n').take(CUTS) {
         let (first, second) = text.split_at(at + 1);
-        let (mut both, mut all) = read_alone(first.as_bytes());
+        let mut both = Env::default();
+        let mut all = read(&mut both, first.as_bytes(), &outer);
         // A mark is a character within a file, and nothing before one.
         if all.iter().any(|fault| fault.kind.severity() == Severity::Error) || second.starts_with('\u{feff}')
         {
@@ -140,6 +150,6 @@ fn check_cuts(text: &str, env: &Env, faults: &[Fault]) {
         let above = first.matches('\n').count();
         let below = read(&mut both, second.as_bytes(), &outer).into_iter();
         all.extend(below.map(|fault| Fault { line: fault.line + above, ..fault }));
-        assert_eq!((&both, &all[..]), (env, faults), "cut after line {above}");
+        assert_eq!((&said(&both), &all[..]), (env, faults), "cut after line {above}");
     }
 }

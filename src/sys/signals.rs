@@ -57,7 +57,7 @@ impl Signals {
                 signal: Signal(origin.signal),
                 sender: origin.process.map_or(Sender::Kernel, |process| Sender::Process(Pid(process.pid))),
             })
-            .filter(|received| !is_own_doing(*received))
+            .filter(|received| !is_own_doing(*received) && !is_stop_for_good(*received))
             .collect()
     }
 }
@@ -169,6 +169,14 @@ fn unblock(numbers: &[i32]) -> io::Result<()> {
 fn is_own_doing(received: Received) -> bool {
     received.signal == Signal(libc::SIGXFSZ)
         && received.sender == Sender::Process(Pid(unistd::getpid().as_raw()))
+}
+
+/// Returns whether a signal is the terminal's stop key where no shell could continue this process: it leads the
+/// session, as under `ssh -t host procman start`. The kernel discards such a stop unless it is caught, as here.
+fn is_stop_for_good(received: Received) -> bool {
+    received.signal == Signal::TSTP
+        && received.sender == Sender::Kernel
+        && unistd::getsid(None) == Ok(unistd::getpid())
 }
 
 /// Returns whether procman sets no handler for a signal.

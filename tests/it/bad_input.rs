@@ -334,3 +334,20 @@ fn check_says_everything_at_once() {
     assert_eq!((end.status, end.stdout.as_str()), (Some(1), ""));
     assert!(!end.stderr.contains(SECRET));
 }
+
+#[test]
+fn a_port_that_is_none_is_named_with_its_file_and_line() {
+    let app = App::new("web: true\n");
+    app.file("a", "PORT=3000\n");
+    app.file("b", "\n# none\nPORT: 'abc'\n");
+    for arguments in
+        [&["start", "-e", "a,b"][..], &["check", "-e", "a", "-e", "b"], &["run", "-e", "a,b", "true"]]
+    {
+        let end = app.done(arguments);
+        let words = "procman: b:3:7: `PORT` is not a port from 0 to 65535\n";
+        assert_eq!((end.stderr.as_str(), end.status), (words, Some(1)));
+    }
+    // The last one holds, and an option is before all.
+    assert_eq!(app.done(&["start", "-e", "b,a"]).status, Some(0));
+    assert_eq!(app.done(&["start", "-e", "b", "-p", "3000"]).status, Some(0));
+}

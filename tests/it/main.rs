@@ -10,6 +10,8 @@ mod children;
 mod cli;
 mod defaults;
 mod examples;
+mod faults;
+mod faults_clocks;
 mod faults_containment;
 mod faults_files;
 mod faults_init;

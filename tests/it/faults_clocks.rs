@@ -1,0 +1,62 @@
+//! Clocks that jump, and time that procman has not lived through.
+
+use std::path::PathBuf;
+
+use nix::sys::signal::{Signal, kill};
+
+use crate::support::{App, IDLE, skipped, state, wait_until};
+
+/// Returns the library that gives a program another wall clock, where there is one.
+fn libfaketime() -> Option<PathBuf> {
+    let places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    let found = places.iter().map(|place| PathBuf::from(place).join("faketime/libfaketime.so.1"));
+    let found = found.into_iter().find(|library| library.exists());
+    if found.is_none() {
+        skipped("there is no libfaketime to set a clock back with");
+    }
+    found
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_no_deadline() {
+    let Some(library) = libfaketime() else { return };
+    let app = App::new(&format!("web: trap 'echo asked' TERM; {IDLE}; while :; do wait; done\n"));
+    let clock = app.file("clock", "@2026-06-15 12:00:00");
+    let mut command = app.procman(&["start", "-t", "1", "--timestamp=%Y %H"]);
+    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", clock).env("FAKETIME_NO_CACHE", "1");
+    // Only procman's wall clock: what it measures by must not be a fake.
+    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC");
+    let running = app.run(command);
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    running.wait_for("asked");
+    app.file("clock", "@2026-06-15 11:00:00");
+    // It would take an hour more than the limit of this test if the deadline moved along.
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0));
+    assert!(end.stdout.contains("2026 12 web.1"), "{}", end.stdout);
+    assert!(end.stdout.contains("2026 11 web.1"), "the shown time follows the clock\n{}", end.stdout);
+}
+
+#[test]
+fn a_machine_that_stood_still_kills_nobody_when_it_goes_on() {
+    let app = App::new(&format!("web: trap 'echo bye; exit 0' TERM; {IDLE}\nworker: exec sleep 1000\n"));
+    let running = app.start(&["--no-timestamp", "-t", "1000"]);
+    running.wait_for("ready");
+    let everybody =
+        [running.pid(), running.supervisor(), running.pid_of("web.1"), running.pid_of("worker.1")];
+    for signal in [Signal::SIGSTOP, Signal::SIGCONT] {
+        everybody.iter().for_each(|pid| kill(*pid, signal).unwrap());
+        let stands = |pid: &nix::unistd::Pid| state(pid.as_raw()) == Some('T');
+        wait_until("all stand still, or none", || {
+            everybody.iter().all(|pid| stands(pid) == (signal == Signal::SIGSTOP))
+        });
+    }
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!((end.status, &*end.stderr), (Some(0), ""));
+    assert!(end.lines_of("web.1").contains(&"bye".to_owned()), "{}", end.stdout);
+    assert!(!end.stdout.contains("SIGKILL"), "{}", end.stdout);
+}
