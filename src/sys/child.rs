@@ -254,6 +254,10 @@ fn explain(order: &Order<'_>, source: io::Error) -> SpawnError {
             match interpreter::missing(order.program, order.directory, path) {
                 Some(missing) if source.kind() == ErrorKind::NotFound => SpawnError::Interpreter(missing),
                 Some(_) | None => {
+                    // A directory of `PATH` that may not be searched hides nothing that could have been run.
+                    let hidden = source.kind() == ErrorKind::PermissionDenied
+                        && !interpreter::is_anywhere(order.program, order.directory, path);
+                    let source = if hidden { ErrorKind::NotFound.into() } else { source };
                     SpawnError::Program { program: order.program.to_string_lossy().into_owned(), source }
                 }
             }

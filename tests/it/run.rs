@@ -1,6 +1,8 @@
 //! `procman run`: the command in procman's place.
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use crate::support::App;
@@ -116,6 +118,24 @@ fn what_is_not_found_is_127() {
         "procman: cannot run `ls -l`: not found in `PATH`\n\
          hint: one argument is one program; a shell is run by `procman run sh -c '...'`\n",
         127,
+    );
+}
+
+#[test]
+fn a_directory_that_may_not_be_searched_hides_nothing() {
+    let app = App::new(PROCFILE);
+    let locked = app.root().join("locked");
+    std::fs::create_dir_all(locked.join("dir")).unwrap();
+    std::fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
+    let mut command = app.procman(&["run", "nosuch"]);
+    command.env("PATH", format!("{}/dir:/usr/bin:/bin", locked.display()));
+    let end = app.unprivileged(command).map(|command| app.run(command).finish());
+    // The app's directory can be removed again.
+    std::fs::set_permissions(&locked, Permissions::from_mode(0o755)).unwrap();
+    let Some(end) = end else { return };
+    assert_eq!(
+        (&*end.stderr, end.status),
+        ("procman: cannot run `nosuch`: not found in `PATH`\n", Some(127))
     );
 }
 
