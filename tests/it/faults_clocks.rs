@@ -21,7 +21,7 @@ fn libfaketime() -> Option<PathBuf> {
 fn a_clock_that_is_set_back_delays_no_deadline() {
     let Some(library) = libfaketime() else { return };
     let app = App::new(&format!("web: trap 'echo asked' TERM; {IDLE}; while :; do wait; done\n"));
-    let clock = app.file("clock", "@2026-06-15 12:00:00");
+    let clock = app.file("clock", "2026-06-15 12:30:00");
     let mut command = app.procman(&["start", "-t", "1", "--timestamp=%Y %H"]);
     command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", clock).env("FAKETIME_NO_CACHE", "1");
     // Only procman's wall clock: what it measures by must not be a fake.
@@ -30,7 +30,7 @@ fn a_clock_that_is_set_back_delays_no_deadline() {
     running.wait_for("ready");
     running.signal(Signal::SIGTERM);
     running.wait_for("asked");
-    app.file("clock", "@2026-06-15 11:00:00");
+    app.file("clock", "2026-06-15 11:30:00");
     // It would take an hour more than the limit of this test if the deadline moved along.
     let end = running.finish();
     app.assert_nothing_is_left();
