@@ -251,13 +251,13 @@ fn explain(order: &Order<'_>, source: io::Error) -> SpawnError {
         Some(libc::E2BIG) => too_large(order),
         _ => {
             let path = order.environment.iter().find(|(name, _)| *name == "PATH").map(|(_, value)| *value);
+            // A directory of `PATH` that may not be searched hides nothing that could have been run.
+            let is_hidden = source.kind() == ErrorKind::PermissionDenied
+                && !interpreter::is_refused(order.program, order.directory, path);
+            let source = if is_hidden { ErrorKind::NotFound.into() } else { source };
             match interpreter::missing(order.program, order.directory, path) {
                 Some(missing) if source.kind() == ErrorKind::NotFound => SpawnError::Interpreter(missing),
                 Some(_) | None => {
-                    // A directory of `PATH` that may not be searched hides nothing that could have been run.
-                    let hidden = source.kind() == ErrorKind::PermissionDenied
-                        && !interpreter::is_anywhere(order.program, order.directory, path);
-                    let source = if hidden { ErrorKind::NotFound.into() } else { source };
                     SpawnError::Program { program: order.program.to_string_lossy().into_owned(), source }
                 }
             }

@@ -40,10 +40,12 @@ const LOOKED_AT: u64 = 4096;
 /// Linux looks no further for the interpreter of a script (execve(2)).
 const FIRST_LINE: usize = 255;
 
-/// Returns whether there is anything under the name of a program, whether it can be run or not.
-pub fn is_anywhere(program: &OsStr, directory: &Path, path: Option<&OsStr>) -> bool {
+/// Returns whether there is something under the name of a program that is none: what "permission denied" is about.
+pub fn is_refused(program: &OsStr, directory: &Path, path: Option<&OsStr>) -> bool {
     let is_there = |folder: PathBuf| directory.join(folder).join(program).symlink_metadata().is_ok();
-    program.as_bytes().contains(&b'/') || path.is_some_and(|path| std::env::split_paths(path).any(is_there))
+    program.as_bytes().contains(&b'/')
+        || find(program, directory, path).is_none()
+            && path.is_some_and(|path| std::env::split_paths(path).any(is_there))
 }
 
 /// Returns where a program lies, as execvp(3) finds it.
