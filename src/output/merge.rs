@@ -151,7 +151,11 @@ impl Merge {
 
     /// Returns how many bytes are held back.
     pub fn held(&self) -> usize {
-        self.streams.values().map(|stream| stream.held.bytes().len()).sum()
+        self.pauses
+            .keys()
+            .filter_map(|key| self.streams.get(key))
+            .map(|stream| stream.held.bytes().len())
+            .sum()
     }
 
     /// Returns the output that is ready to be written.

@@ -133,6 +133,8 @@ struct Runtime<'a> {
     failure: Option<(InstanceId, SpawnError)>,
     /// The deadline that the guard knows.
     told: Option<Time>,
+    /// Until when this process was surely awake.
+    awake: Instant,
 }
 
 /// An instance that has been spawned.
@@ -176,6 +178,7 @@ impl<'a> Runtime<'a> {
             open_files: job.inherited.open_files,
             failure: None,
             told: None,
+            awake: Instant::now(),
         })
     }
 
@@ -189,6 +192,7 @@ impl<'a> Runtime<'a> {
                     return Ok(self.outcome(status));
                 }
             }
+            self.awake = Instant::now();
         }
     }
 
@@ -226,18 +230,24 @@ impl<'a> Runtime<'a> {
             _ = self.ends.recv_many(&mut ends, usize::MAX) => Ok(self.ended(ends)),
             Some(note) = self.notes.recv() => Ok(noted(note)),
             () = sleep_until(deadline.unwrap_or(self.began).into()), if deadline.is_some() => {
-                let emptied = self.emptied();
-                Ok(emptied.into_iter().chain([Event::TimePassed]).collect())
+                // What has continued this process comes before what is due because it stood still.
+                let received = self.signals.get_mut().pending();
+                let events = self.received(&received).into_iter().chain(self.emptied());
+                Ok(events.chain([Event::TimePassed]).collect())
             }
         }
     }
 
     fn received(&mut self, received: &[Received]) -> Vec<Event> {
         let mut events = Vec::new();
+        if self.told.is_some() && received.iter().any(|received| received.signal == Signal::CONT) {
+            // How long it stood still is not known, only that it did not longer than this.
+            events.push(Event::Resumed { asleep: self.awake.elapsed() });
+        }
         if received.iter().any(|received| received.signal == Signal::CHLD) {
             wait::reap_orphans(&self.leaders());
             self.groups.orphans_reaped();
-            events = self.stopped();
+            events.extend(self.stopped());
         }
         received.iter().for_each(|received| self.continue_guard(*received));
         events.extend(received.iter().map(|received| signalled(*received, Receiver::Supervisor)));

@@ -138,12 +138,10 @@ impl Pump {
     pub fn missing(&self) -> usize {
         // A write that is stuck may have written some of its bytes, and tells only when it is interrupted.
         let before = self.tally.missing();
-        interrupt(&self.thread);
-        for _ in 0..PATIENCE {
-            if before == 0 || self.tally.missing() != before {
-                break;
-            }
-            thread::sleep(Duration::from_millis(1));
+        if before > 0 {
+            interrupt(&self.thread);
+            let unchanged = || self.tally.missing() == before;
+            (0..PATIENCE).take_while(|_| unchanged()).for_each(|_| thread::sleep(Duration::from_millis(1)));
         }
         let waiting = self.pipes.iter().filter_map(Weak::upgrade).map(|pipe| waiting_bytes(&*pipe));
         waiting.sum::<usize>() + self.tally.missing()

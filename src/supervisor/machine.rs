@@ -4,7 +4,7 @@
 //! SIGTERM and, at one deadline, with SIGKILL; a second request does not wait. Every event is answered in
 //! every state. One that comes late or names an unknown instance changes nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::formation::InstanceId;
@@ -37,8 +37,8 @@ pub struct Supervisor {
     /// the rest here and no order to spawn has to be taken back.
     waiting: VecDeque<InstanceId>,
     relay: Relay,
-    /// What instances were last said to be stopped by. One that is stopped by that all the time is no news.
-    stopped_by: BTreeMap<InstanceId, Signal>,
+    /// What was said to stop leaders that live. One that is stopped by the same all the time is no news.
+    stopped_by: BTreeSet<(InstanceId, Signal)>,
 }
 
 /// The state of the formation as a whole.
@@ -71,7 +71,7 @@ impl Supervisor {
             instances: BTreeMap::new(),
             waiting: VecDeque::new(),
             relay: Relay::default(),
-            stopped_by: BTreeMap::new(),
+            stopped_by: BTreeSet::new(),
         }
     }
 
@@ -184,7 +184,7 @@ impl Supervisor {
 
     fn stopped(&mut self, id: InstanceId, signal: Signal, actions: &mut Vec<Action>) {
         let has_leader = self.instances.get(&id).is_some_and(Instance::has_leader);
-        if has_leader && self.stopped_by.insert(id.clone(), signal) != Some(signal) {
+        if has_leader && self.stopped_by.insert((id.clone(), signal)) {
             actions.push(Action::Say(Notice::Stopped { id, signal }));
         }
     }
@@ -200,6 +200,7 @@ impl Supervisor {
             | Instance::BackingOff { .. }
             | Instance::Down { .. } => return,
         };
+        self.stopped_by.retain(|(stopped, _)| *stopped != id);
         match (group, force) {
             (Group::Empty, _) => *instance = Instance::Down { exit: Some(exit) },
             (Group::Inhabited, Some(force)) => {

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use nix::unistd::{self, getpgid, getpgrp, getppid, getsid};
+
 use crate::process::Pid;
 
 /// One process, as one reading of its `/proc/PID/stat` showed it.
@@ -63,6 +65,22 @@ pub fn inhabited(groups: &BTreeSet<Pid>, leaders: &BTreeSet<Pid>) -> Option<BTre
 /// The kernel does not promise a complete list while children are reaped; nobody but that very thread does.
 pub fn children() -> Option<Vec<Pid>> {
     proc_fs::children(own_pid())
+}
+
+/// Returns whether the process group of this process is orphaned: no parent of a member is in another group of the
+/// session, where a shell would be (setpgid(2), POSIX). Where members are unknown, one in doubt counts as a shell.
+pub fn own_group_is_orphaned() -> bool {
+    let (group, session) = (getpgrp(), getsid(None));
+    let members = proc_fs::processes();
+    let is_known = members.is_some();
+    let members = members.unwrap_or_default().into_iter().filter(|member| member.group.0 == group.as_raw());
+    let mut parents = members.map(|member| member.parent.0).chain([getppid().as_raw()]);
+    !parents.any(|parent| {
+        // 0 is a process beyond the namespace, which is no shell of this session; asked for, it would be this process.
+        let parent = unistd::Pid::from_raw(parent);
+        let is_elsewhere = !is_known || getpgid(Some(parent)) != Ok(group);
+        parent.as_raw() > 0 && is_elsewhere && getsid(Some(parent)) == session
+    })
 }
 
 /// Returns this process.

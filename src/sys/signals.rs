@@ -15,6 +15,7 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 
 use crate::process::{Pid, Sender, Signal};
+use crate::sys::census;
 use crate::sys::startup::Hangup;
 
 /// One signal that has come.
@@ -171,12 +172,10 @@ fn is_own_doing(received: Received) -> bool {
         && received.sender == Sender::Process(Pid(unistd::getpid().as_raw()))
 }
 
-/// Returns whether a signal is the terminal's stop key where no shell could continue this process: it leads the
-/// session, as under `ssh -t host procman start`. The kernel discards such a stop unless it is caught, as here.
+/// Returns whether a signal is the terminal's stop key where no shell would continue this process, as under
+/// `ssh -t host procman start`. The kernel discards such a stop unless it is caught, as here.
 fn is_stop_for_good(received: Received) -> bool {
-    received.signal == Signal::TSTP
-        && received.sender == Sender::Kernel
-        && unistd::getsid(None) == Ok(unistd::getpid())
+    received.signal == Signal::TSTP && received.sender == Sender::Kernel && census::own_group_is_orphaned()
 }
 
 /// Returns whether procman sets no handler for a signal.

@@ -1,6 +1,7 @@
 //! Clocks that jump, and time that procman has not lived through.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 
@@ -37,6 +38,28 @@ fn a_clock_that_is_set_back_delays_no_deadline() {
     assert_eq!(end.status, Some(0));
     assert!(end.stdout.contains("2026 12 web.1"), "{}", end.stdout);
     assert!(end.stdout.contains("2026 11 web.1"), "the shown time follows the clock\n{}", end.stdout);
+}
+
+#[test]
+fn time_in_which_everything_stood_still_counts_for_no_deadline() {
+    // Asked to stop, it waits for a line that comes only when the deadline has passed.
+    let app = App::new(&format!("web: trap 'echo asked; read go < go; echo bye; exit 0' TERM; {IDLE}\n"));
+    let mut go = app.gate("go");
+    let running = app.start(&["--no-timestamp", "-t", "2"]);
+    running.wait_for("ready");
+    let web = running.pid_of("web.1");
+    let everybody = [running.pid(), running.supervisor(), web];
+    running.signal(Signal::SIGTERM);
+    running.wait_for("asked");
+    let asked = Instant::now();
+    everybody.iter().for_each(|pid| kill(*pid, Signal::SIGSTOP).unwrap());
+    wait_until("the deadline has passed", || asked.elapsed() > Duration::from_secs(3));
+    go.open();
+    everybody.iter().rev().for_each(|pid| kill(*pid, Signal::SIGCONT).unwrap());
+    let end = running.finish();
+    app.assert_nothing_is_left();
+    assert_eq!(end.lines_of("web.1")[2..], ["asked", "bye", "exited with code 0"], "{}", end.stdout);
+    assert_eq!((end.status, &*end.stderr), (Some(0), ""));
 }
 
 #[test]

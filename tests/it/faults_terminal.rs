@@ -1,5 +1,7 @@
 //! procman on a terminal: colours, Ctrl-C, Ctrl-Z and `fg`, a terminal that goes away.
 
+use std::path::Path;
+
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -344,20 +346,32 @@ fn continuing_the_supervisor_continues_the_guard() {
 
 #[test]
 fn the_stop_key_is_discarded_where_no_shell_could_continue() {
-    let app = App::new(&format!("web: trap 'echo running' USR1; {IDLE_ON}\n"));
-    // The leader of a session, as under `ssh -t host procman start`.
-    let (running, mut keyboard) =
-        app.run_on_terminal(app.procman(&["start", "--no-timestamp", "--no-color"]));
-    running.wait_for("| ready");
-    keyboard.press("\x1a");
-    // The terminal's next key finds everything as it was.
-    running.wait_for("^Z");
-    running.signal(Signal::SIGUSR1);
-    running.wait_for("| running");
-    keyboard.press("\x03");
-    let end = running.finish();
-    app.assert_nothing_is_left();
-    assert_eq!(end.status, Some(0), "{}", end.stdout);
+    // The leader of a session, as under `ssh -t host procman start`, and a process in the group of one.
+    let start = ["start", "--no-timestamp", "--no-color"];
+    let mut under_a_script = vec!["-c", "\"$@\"; true", "sh", procman().to_str().unwrap()];
+    under_a_script.extend(start);
+    for (program, arguments) in [(procman(), &start[..]), (Path::new("sh"), &under_a_script)] {
+        if cfg!(procman_portable) && program != procman() {
+            // It cannot know what else is in its group.
+            continue;
+        }
+        let app = App::new(&format!("web: trap 'echo running' USR1; {IDLE_ON}\n"));
+        let mut command = app.command(program);
+        command.args(arguments);
+        let (running, mut keyboard) = app.run_on_terminal(command);
+        running.wait_for("| ready");
+        keyboard.press("\x1a");
+        // The next keys find everything as it was.
+        running.wait_for("^Z");
+        kill(running.pid_of("web.1"), Signal::SIGUSR1).unwrap();
+        running.wait_for("| running");
+        keyboard.press("\x03");
+        let end = running.finish();
+        app.wait_until_nothing_is_left();
+        // The script dies of the key, too.
+        assert!(end.status == Some(0) || end.signal == Some(2), "{end:?}");
+        assert!(end.stdout.contains("terminated by SIGTERM"), "{}", end.stdout);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The ledger hears the same events as the machine, sees its orders, and says which promise one of them
 //! breaks. It keeps books of its own, coarser than the machine's, so that it cannot share its errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::formation::InstanceId;
@@ -21,7 +21,7 @@ pub struct Ledger {
     stop: Option<Stop>,
     guard: Guard,
     /// What instances were said to be stopped by.
-    stopped_by: BTreeMap<InstanceId, Signal>,
+    stopped_by: BTreeSet<(InstanceId, Signal)>,
 }
 
 /// Whether the guard is there, which hears the terminal as well.
@@ -82,7 +82,7 @@ impl Stop {
 
 impl Ledger {
     pub fn new(grace: Duration) -> Self {
-        let (bodies, stopped_by) = (BTreeMap::new(), BTreeMap::new());
+        let (bodies, stopped_by) = (BTreeMap::new(), BTreeSet::new());
         Ledger { grace, bodies, stop: None, guard: Guard::Present, stopped_by }
     }
 
@@ -142,7 +142,8 @@ impl Ledger {
             }
             Event::Spawned { id, .. } | Event::SpawnFailed { id, .. } => body(id) == Some(Body::Ordered),
             Event::Stopped { id, signal } => {
-                matches!(body(id), Some(Body::Leader(..))) && self.stopped_by.get(id) != Some(signal)
+                matches!(body(id), Some(Body::Leader(..)))
+                    && !self.stopped_by.contains(&(id.clone(), *signal))
             }
             Event::Exited { id, .. } => matches!(body(id), Some(Body::Leader(..))),
             Event::GroupEmptied { id } => matches!(body(id), Some(Body::Leftovers(..))),
@@ -338,8 +339,8 @@ impl Ledger {
             }
             Notice::Stopped { id, signal } => {
                 ensure(self.leaders().contains(id), "only what lives stands still")?;
-                let before = self.stopped_by.insert(id.clone(), *signal);
-                ensure(before != Some(*signal), "what stops an instance is said once")?;
+                let is_news = self.stopped_by.insert((id.clone(), *signal));
+                ensure(is_news, "what stops an instance is said once")?;
             }
             Notice::OutOfMemory { .. } => {}
             Notice::Stopping(_) | Notice::Overdue { .. } | Notice::Leftovers { .. } => {

@@ -222,7 +222,7 @@ fn what_stops_an_instance_is_said_once() {
         stopped worker.1 SIGSTOP -> say stopped worker.1 SIGSTOP
         stopped web.1 SIGTTIN    -> say stopped web.1 SIGTTIN
         SIGTERM                  -> say stopping for SIGTERM, terminate web.1, terminate worker.1
-        stopped web.1 SIGSTOP    -> say stopped web.1 SIGSTOP
+        stopped web.1 SIGSTOP    ->
         exited web.1 0 leaving   ->
         stopped web.1 SIGTTIN    ->
         ",
