@@ -9,7 +9,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::procfile::{NameError, ProcessType, shown};
+use crate::procfile::{NameError, ProcessType};
+use crate::quote::excerpt;
 
 /// One of the running instances of a process type, shown as `web.1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,21 +48,21 @@ impl FromStr for Request {
         let mut request = Request::default();
         for item in text.split(',') {
             let (name, count) =
-                item.split_once('=').ok_or_else(|| RequestError::Malformed { item: shown(item.trim()) })?;
+                item.split_once('=').ok_or_else(|| RequestError::Malformed { item: excerpt(item.trim()) })?;
             let (name, count) = (name.trim(), parse_count(name.trim(), count.trim())?);
             let before = match name {
                 "all" => request.all.replace(count),
                 _ => request.counts.insert(ProcessType::new(name)?, count),
             };
             if before.is_some() {
-                return Err(RequestError::Duplicate { name: shown(name) });
+                return Err(RequestError::Duplicate { name: excerpt(name) });
             }
         }
         Ok(request)
     }
 }
 
-/// Why a text is not a formation. The culprits are already fit to be [`shown`].
+/// Why a text is not a formation. Each culprit is an [`excerpt`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "the words beside each variant say it")]
 pub enum RequestError {
@@ -102,7 +103,7 @@ impl Formation {
             names.iter().map(String::as_str).chain(requested).find(|name| !known.contains(name))
         {
             return Err(FormationError::Unknown {
-                name: shown(unknown),
+                name: excerpt(unknown),
                 nearest: nearest(unknown, types).cloned(),
                 known: types.to_vec(),
             });
@@ -186,7 +187,7 @@ const RELEASE: &str = "release";
 
 /// Returns the count that `text` writes for `name`.
 fn parse_count(name: &str, text: &str) -> Result<u32, RequestError> {
-    let (shown_name, count) = (shown(name), shown(text));
+    let (shown_name, count) = (excerpt(name), excerpt(text));
     // `parse` would let `+1` pass.
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(RequestError::NotACount { name: shown_name, count });

@@ -11,7 +11,7 @@
 //! decide   supervisor/   output/                    pure
 //! mean     plan · formation · config · dotenv · procfile   pure: what the user wrote, and what it means
 //! do       sys/                                     one narrow door each; no policy
-//! values   process · fault                          Signal, Exit, Pid; Severity, Fault
+//! values   process · fault · quote                  Signal, Exit, Pid; Severity, Fault; words of others
 //! ```
 //!
 //! Names point downward only; `tests/it/layering.rs` holds the table of who may name whom.
@@ -25,6 +25,8 @@
 pub mod process;
 
 pub mod fault;
+
+pub mod quote;
 
 pub mod procfile;
 

@@ -17,7 +17,8 @@ use thiserror::Error;
 use crate::config::EnvPrecedence;
 use crate::dotenv::{Env, Place};
 use crate::formation::{Formation, InstanceId};
-use crate::procfile::{Entry, ProcessType, shown};
+use crate::procfile::{Entry, ProcessType};
+use crate::quote::excerpt;
 
 /// Everything a plan is made of.
 pub struct Inputs {
@@ -196,7 +197,7 @@ pub enum PlanError {
     PortTooHigh { instance: InstanceId, port: u64 },
     #[error("`{first}` and `{second}` would both get port {port}")]
     SamePort { port: u64, first: InstanceId, second: InstanceId },
-    /// `name` is already fit to be [`shown`].
+    /// `name` is an [`excerpt`].
     #[error(
         "the variable `{name}` has {size} bytes with its name, more than a process can be given ({LONGEST})"
     )]
@@ -277,7 +278,7 @@ fn shared(
     for (name, value) in &variables {
         let size = name.len() + "=".len() + value.len();
         if size > LONGEST {
-            return Err(PlanError::LongVariable { name: shown(&name.to_string_lossy()), size });
+            return Err(PlanError::LongVariable { name: excerpt(&name.to_string_lossy()), size });
         }
     }
     Ok(Shared(variables.into_iter().collect()))

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::fault::{self, Severity};
+use crate::quote::excerpt;
 
 /// The name of a process type, such as `web`: 1 to 63 of `A-Z a-z 0-9 _ -`.
 ///
@@ -29,9 +30,9 @@ impl ProcessType {
         if name.is_empty() {
             Err(NameError::Empty)
         } else if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-            Err(NameError::Alphabet { name: shown(name) })
+            Err(NameError::Alphabet { name: excerpt(name) })
         } else if name.len() > ProcessType::LONGEST {
-            Err(NameError::TooLong { name: shown(name), length: name.len() })
+            Err(NameError::TooLong { name: excerpt(name), length: name.len() })
         } else {
             Ok(ProcessType(name.into()))
         }
@@ -62,7 +63,7 @@ impl Borrow<str> for ProcessType {
     }
 }
 
-/// Why a text is not the name of a process type. `name` is already fit to be [`shown`].
+/// Why a text is not the name of a process type. `name` is an [`excerpt`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "the words beside each variant say it")]
 pub enum NameError {
@@ -167,27 +168,6 @@ pub fn parse(text: &[u8]) -> Parsed {
     parsed
 }
 
-/// Returns `text` fit to be quoted in a message: cut after 64 characters, and [`escaped`].
-pub fn shown(text: &str) -> String {
-    const LONGEST: usize = 64;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", escaped(&text[..end])),
-        None => escaped(text),
-    }
-}
-
-/// Returns `text` with nothing in it that a terminal would obey rather than show.
-pub fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        match character {
-            '\'' | '"' | '\\' => escaped.push(character),
-            _ => escaped.extend(character.escape_debug()),
-        }
-    }
-    escaped
-}
-
 /// What surrounds names and commands; so a carriage return vanishes at the end of a line, and stays within a command.
 const BLANKS: [char; 3] = [' ', '\t', '\r'];
 
@@ -236,7 +216,7 @@ mod tests {
     use proptest::prelude::any;
     use proptest::proptest;
 
-    use super::{Parsed, ProcessType, Severity, parse, shown};
+    use super::{Parsed, ProcessType, Severity, parse};
 
     /// Compares the entries as `line name=command` and the faults as `severity line:column words`.
     #[track_caller]
@@ -345,8 +325,6 @@ mod tests {
 
     #[test]
     fn a_message_shows_control_characters_rather_than_sending_them() {
-        assert_eq!(shown("a\x1b[31m\n\u{202e}"), r"a\u{1b}[31m\n\u{202e}");
-        assert_eq!(shown(r#"it's "C:\dir""#), r#"it's "C:\dir""#);
         check(
             "a: x\n\x1b]0;: y",
             &[

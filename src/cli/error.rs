@@ -8,7 +8,7 @@ use crate::cli::load::Findings;
 use crate::formation::{FormationError, InstanceId, RequestError};
 use crate::output::StampError;
 use crate::plan::{PlanError, RunError};
-use crate::procfile::escaped;
+use crate::quote::{escaped, escaped_path, excerpt};
 use crate::runtime::Shortage;
 use crate::sys::child::{Piece, SpawnError};
 use crate::sys::interpreter::Missing;
@@ -80,12 +80,12 @@ impl fmt::Display for Failure {
         match self {
             Failure::Usage(text) => write!(f, "procman: {text}"),
             Failure::NoProcfile(path) => {
-                writeln!(f, "procman: no Procfile at `{}`", shown(path))?;
+                writeln!(f, "procman: no Procfile at `{}`", escaped_path(path))?;
                 write!(f, "hint: `-d DIR` names the app's directory, `-f FILE` the Procfile itself")
             }
-            Failure::NoRoot(path) => write!(f, "procman: no directory at `{}`", shown(path)),
+            Failure::NoRoot(path) => write!(f, "procman: no directory at `{}`", escaped_path(path)),
             Failure::Unreadable(path, error) => {
-                write!(f, "procman: cannot read `{}`: {}", shown(path), plain(error))
+                write!(f, "procman: cannot read `{}`: {}", escaped_path(path), plain(error))
             }
             Failure::Faulty(findings) => write!(f, "{findings}"),
             Failure::Several(failures) => {
@@ -99,8 +99,7 @@ impl fmt::Display for Failure {
             Failure::Formation(error) => write!(f, "procman: {error}"),
             Failure::Plan(error) => write!(f, "procman: {error}"),
             Failure::Timestamp(StampError { format, reason }) => {
-                let format = crate::procfile::shown(format);
-                write!(f, "procman: `{format}` is not a time format: {}", escaped(reason))
+                write!(f, "procman: `{}` is not a time format: {}", excerpt(format), escaped(reason))
             }
             Failure::Run(error) => write!(f, "procman: {error}"),
             Failure::Command(error, None) => write!(f, "procman: {}", spawn(error)),
@@ -120,32 +119,31 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Returns a path fit to be quoted: all of it, for its end says most.
-pub fn shown(path: &std::path::Path) -> String {
-    escaped(&path.to_string_lossy())
-}
-
 fn spawn(error: &SpawnError) -> String {
     match error {
         SpawnError::Directory { directory, source } => {
-            format!("cannot use `{}` as working directory: {}", shown(directory), plain(source))
+            format!("cannot use `{}` as working directory: {}", escaped_path(directory), plain(source))
         }
         // Of a name without a slash, the system says only that it has looked everywhere.
         SpawnError::Program { program, source }
             if source.kind() == io::ErrorKind::NotFound && !program.contains('/') =>
         {
-            format!("cannot run `{}`: not found in `PATH`", shown(program.as_ref()))
+            format!("cannot run `{}`: not found in `PATH`", escaped(program))
         }
         SpawnError::Program { program, source } => {
-            format!("cannot run `{}`: {}", shown(program.as_ref()), plain(source))
+            format!("cannot run `{}`: {}", escaped(program), plain(source))
         }
         SpawnError::Interpreter(Missing { program, interpreter }) => {
-            format!("cannot run `{}`: its interpreter `{}` was not found", shown(program), shown(interpreter))
+            format!(
+                "cannot run `{}`: its interpreter `{}` was not found",
+                escaped_path(program),
+                escaped_path(interpreter)
+            )
         }
         SpawnError::TooLarge { total, largest, size } => {
             let largest = match largest {
                 Piece::Argument(number) => format!("argument {number}"),
-                Piece::Variable(name) => format!("the variable `{}`", crate::procfile::shown(name)),
+                Piece::Variable(name) => format!("the variable `{}`", excerpt(name)),
             };
             format!(
                 "the arguments and variables are more than a process can be given: {total} bytes, \

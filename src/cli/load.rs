@@ -4,13 +4,14 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::cli::error::{Failure, shown};
+use crate::cli::error::Failure;
 use crate::config::{self, Options};
 use crate::dotenv::{self, Env};
 use crate::fault::Severity;
 use crate::formation::{Formation, Request};
 use crate::plan::{Inputs, Plan, PlanError};
 use crate::procfile::{self, Entry, ProcessType};
+use crate::quote::escaped_path;
 use crate::sys::files::{self, Access};
 use crate::sys::stdio::plain;
 
@@ -140,7 +141,7 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, Finding { path, place, severity, text }) in self.0.iter().enumerate() {
             let gap = if index == 0 { "" } else { "\n" };
-            let path = shown(path);
+            let path = escaped_path(path);
             match place {
                 Place::File => {
                     write!(f, "{gap}procman: cannot read `{path}`: {text}")?;

@@ -6,7 +6,7 @@ use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::procfile::shown;
+use crate::quote::excerpt;
 
 /// Returns what is wrong, without `procman: ` before it.
 pub fn explain(error: &clap::Error) -> String {
@@ -23,18 +23,18 @@ fn fault(error: &clap::Error) -> Option<String> {
     let (argument, value) = (argument(error), first(ContextKind::InvalidValue));
     Some(match error.kind() {
         ErrorKind::InvalidSubcommand => {
-            format!("unknown command `{}`", shown(&first(ContextKind::InvalidSubcommand)?))
+            format!("unknown command `{}`", excerpt(&first(ContextKind::InvalidSubcommand)?))
         }
         ErrorKind::UnknownArgument => match argument? {
-            option if option.starts_with('-') => format!("unknown option `{}`", shown(&option)),
-            other => format!("unexpected argument `{}`", shown(&other)),
+            option if option.starts_with('-') => format!("unknown option `{}`", excerpt(&option)),
+            other => format!("unexpected argument `{}`", excerpt(&other)),
         },
         ErrorKind::InvalidValue if value.as_deref() == Some("") => {
             format!("`{}` needs a value", argument?)
         }
         ErrorKind::InvalidValue => {
             let valid = texts(error, ContextKind::ValidValue);
-            format!("`{}`: `{}` is not {}", argument?, shown(&value?), alternatives(&valid))
+            format!("`{}`: `{}` is not {}", argument?, excerpt(&value?), alternatives(&valid))
         }
         ErrorKind::TooManyValues => format!("`{}` takes no value", argument?),
         ErrorKind::ValueValidation => format!("`{}`: {}", argument?, error.source()?),

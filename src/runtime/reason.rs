@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use crate::formation::InstanceId;
 use crate::plan::Plan;
 use crate::process::Exit;
-use crate::procfile::escaped;
+use crate::quote::escaped_path;
 use crate::sys::interpreter::{self, Missing};
 
 /// Returns the line about an end. Only what can be seen now is said, and nothing is guessed from the code.
@@ -16,8 +16,7 @@ pub fn of_end(plan: &Plan, id: &InstanceId, exit: Exit) -> String {
     missing.map_or_else(
         || exit.to_string(),
         |Missing { program, interpreter }| {
-            let (program, interpreter) = (program.to_string_lossy(), interpreter.to_string_lossy());
-            let (program, interpreter) = (escaped(&program), escaped(&interpreter));
+            let (program, interpreter) = (escaped_path(&program), escaped_path(&interpreter));
             format!("{exit}: the interpreter `{interpreter}` of `{program}` was not found")
         },
     )

@@ -15,22 +15,23 @@ const TABLE: &[Row] = &[
     ("process", &[], &[]),
     // The words that the readers of a user's files share.
     ("fault", &[], &[]),
-    ("procfile", &["fault"], &[]),
+    // How the words of others stand in a message.
+    ("quote", &[], &[]),
+    ("procfile", &["fault", "quote"], &[]),
     ("dotenv", &["fault"], &["dotenvy"]),
-    ("config", &[], &["serde", "toml"]),
-    // `ProcessType` is what a count belongs to; `shown` makes a user's text fit for a message.
-    ("formation", &["procfile"], &[]),
-    ("plan", &["procfile", "dotenv", "config", "formation"], &[]),
+    ("config", &["quote"], &["serde", "toml"]),
+    // `ProcessType` is what a count belongs to.
+    ("formation", &["procfile", "quote"], &[]),
+    ("plan", &["procfile", "quote", "dotenv", "config", "formation"], &[]),
     ("supervisor", &["formation", "process"], &[]),
     // Names come as text. jiff formats the time, serde_json is what serde writes with.
     ("output", &[], &["jiff", "memchr", "nu_ansi_term", "serde", "serde_json"]),
     // tokio waits for what nix opens. jiff reads the time zone of the machine.
     ("sys", &["process"], &["jiff", "nix", "signal_hook", "tokio"]),
     // The pump waits for its pipes with mio, in a thread of its own, and reads the clock with jiff.
-    // Of the Procfile it knows how a path is shown.
     (
         "runtime",
-        &["process", "procfile", "formation", "plan", "supervisor", "output", "sys"],
+        &["process", "quote", "formation", "plan", "supervisor", "output", "sys"],
         &["jiff", "mio", "tokio"],
     ),
     (
@@ -39,6 +40,7 @@ const TABLE: &[Row] = &[
         &[
             "process",
             "fault",
+            "quote",
             "procfile",
             "dotenv",
             "config",
@@ -389,7 +391,7 @@ mod tests {
     // What follows such texts is seen.
     let text = text.replace("const E: &str = \"crate::cli\";", "use crate::cli;");
     let expected = "src/plan.rs: plan → cli is not in the table; plan may name \
-                    [\"procfile\", \"dotenv\", \"config\", \"formation\"]";
+                    [\"procfile\", \"quote\", \"dotenv\", \"config\", \"formation\"]";
     check_fake("src/plan.rs", &text, &[expected]);
 }
 
