@@ -37,17 +37,17 @@ pub struct Findings(Vec<Finding>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Finding {
     path: PathBuf,
-    place: Place,
+    at: At,
     severity: Severity,
     text: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// The file as a whole, which cannot be read.
+enum At {
+    /// The file, which cannot be read.
+    Unreadable,
+    /// The file as a whole.
     File,
-    /// The file as a whole, whatever is in it.
-    Whole,
     Line(usize),
     /// Line and column.
     Column(usize, usize),
@@ -129,7 +129,7 @@ impl Findings {
     fn add(&mut self, path: &Path, faults: impl IntoIterator<Item = (usize, usize, Severity, String)>) {
         self.0.extend(faults.into_iter().map(|(line, column, severity, text)| Finding {
             path: path.to_path_buf(),
-            place: Place::Column(line, column),
+            at: At::Column(line, column),
             severity,
             text,
         }));
@@ -139,17 +139,17 @@ impl Findings {
 impl fmt::Display for Findings {
     /// One line a finding: `procman: Procfile:3:5: no command after …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Finding { path, place, severity, text }) in self.0.iter().enumerate() {
+        for (index, Finding { path, at, severity, text }) in self.0.iter().enumerate() {
             let gap = if index == 0 { "" } else { "\n" };
             let path = escaped_path(path);
-            match place {
-                Place::File => {
+            match at {
+                At::Unreadable => {
                     write!(f, "{gap}procman: cannot read `{path}`: {text}")?;
                     continue;
                 }
-                Place::Whole => write!(f, "{gap}procman: {path}")?,
-                Place::Line(line) => write!(f, "{gap}procman: {path}:{line}")?,
-                Place::Column(line, column) => write!(f, "{gap}procman: {path}:{line}:{column}")?,
+                At::File => write!(f, "{gap}procman: {path}")?,
+                At::Line(line) => write!(f, "{gap}procman: {path}:{line}")?,
+                At::Column(line, column) => write!(f, "{gap}procman: {path}:{line}:{column}")?,
             }
             match severity {
                 Severity::Warning => write!(f, ": warning: {text}")?,
@@ -177,7 +177,7 @@ fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Fai
             Ok(found) => options = options.or(rooted(found, &place)),
             Err(error) => findings.0.push(Finding {
                 path,
-                place: Place::Column(error.line, error.column),
+                at: At::Column(error.line, error.column),
                 severity: Severity::Error,
                 text: error.message,
             }),
@@ -188,7 +188,7 @@ fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Fai
         let (found, faults) = config::from_foreman(&text_of(&path, text)?);
         findings.0.extend(faults.into_iter().map(|fault| Finding {
             path: path.clone(),
-            place: Place::Line(fault.line),
+            at: At::Line(fault.line),
             severity: Severity::Warning,
             text: fault.kind.to_string(),
         }));
@@ -226,7 +226,7 @@ fn read_env(
                 read.push(path.clone());
                 findings.0.extend(distrust(path, procfile).map(|text| Finding {
                     path: path.clone(),
-                    place: Place::Whole,
+                    at: At::File,
                     severity: Severity::Warning,
                     text,
                 }));
@@ -239,7 +239,7 @@ fn read_env(
             Err(error) if is_missing(&error) && !asked => {}
             Err(error) => findings.0.push(Finding {
                 path: path.clone(),
-                place: Place::File,
+                at: At::Unreadable,
                 severity: Severity::Error,
                 text: plain(&error),
             }),

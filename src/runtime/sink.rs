@@ -42,9 +42,9 @@ pub struct Sink {
     state: State,
     failure: Failure,
     /// Where what has been written ends.
-    written: Place,
+    written: Cursor,
     /// Where what has been dropped since then ends.
-    dropped: Option<Place>,
+    dropped: Option<Cursor>,
     /// How many bytes have been read that wait behind the batch.
     held: usize,
     large_batches: u32,
@@ -63,7 +63,7 @@ enum State {
 
 /// Where bytes end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Cursor {
     /// Behind a newline, or where nothing is.
     LineStart,
     /// Anywhere else.
@@ -83,7 +83,7 @@ impl Sink {
         Sink {
             state: State::Open,
             failure: Failure::Unheard,
-            written: Place::LineStart,
+            written: Cursor::LineStart,
             dropped: None,
             held: 0,
             large_batches: 0,
@@ -110,7 +110,7 @@ impl Sink {
             self.state = State::Open;
         }
         let batch = match (self.state, self.dropped) {
-            (State::Open, Some(place)) => self.resume(place, batch),
+            (State::Open, Some(dropped)) => self.resume(dropped, batch),
             (State::Open, None) | (State::Closed | State::Failing(_), _) => batch,
         };
         let rest = self.write_all(batch);
@@ -124,16 +124,16 @@ impl Sink {
 
     /// Goes on behind a gap: a line that was torn is ended, and the rest of one whose beginning was dropped is
     /// dropped too, so that no line is made of parts of two. Returns what is to be written.
-    fn resume<'a>(&mut self, dropped: Place, batch: &'a [u8]) -> &'a [u8] {
+    fn resume<'a>(&mut self, dropped: Cursor, batch: &'a [u8]) -> &'a [u8] {
         let start = match dropped {
-            Place::LineStart => 0,
-            Place::WithinLine => {
+            Cursor::LineStart => 0,
+            Cursor::WithinLine => {
                 batch.iter().position(|byte| *byte == b'\n').map_or(batch.len(), |at| at + 1)
             }
         };
         let (torn, rest) = batch.split_at(start);
         self.give_up(torn);
-        if self.written == Place::WithinLine && !rest.is_empty() {
+        if self.written == Cursor::WithinLine && !rest.is_empty() {
             self.write_all(b"\n");
         }
         if self.state == State::Open && !rest.is_empty() {
@@ -150,7 +150,7 @@ impl Sink {
             match write_stdout(rest) {
                 Ok(written) => {
                     let (taken, left) = rest.split_at(written.min(rest.len()));
-                    self.written = Place::after(taken).unwrap_or(self.written);
+                    self.written = Cursor::after(taken).unwrap_or(self.written);
                     rest = left;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
@@ -170,7 +170,7 @@ impl Sink {
 
     /// Drops bytes. Where nobody reads, nobody misses them.
     fn give_up(&mut self, bytes: &[u8]) {
-        self.dropped = Place::after(bytes).or(self.dropped);
+        self.dropped = Cursor::after(bytes).or(self.dropped);
         if self.state != State::Closed {
             self.tally.dropped.fetch_add(bytes.len(), Ordering::Relaxed);
         }
@@ -187,9 +187,9 @@ impl Sink {
     }
 }
 
-impl Place {
+impl Cursor {
     /// Returns where bytes end; `None` if there are none.
-    fn after(bytes: &[u8]) -> Option<Place> {
-        bytes.last().map(|&byte| if byte == b'\n' { Place::LineStart } else { Place::WithinLine })
+    fn after(bytes: &[u8]) -> Option<Cursor> {
+        bytes.last().map(|&byte| if byte == b'\n' { Cursor::LineStart } else { Cursor::WithinLine })
     }
 }
