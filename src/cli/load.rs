@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::cli::error::Failure;
 use crate::config::{self, Options};
 use crate::dotenv::{self, Env};
-use crate::fault::Severity;
+use crate::fault::{Fault, Severity};
 use crate::formation::{Formation, Request};
 use crate::plan::{Inputs, Plan, PlanError};
 use crate::procfile::{self, Entry, ProcessType};
 use crate::quote::escaped_path;
-use crate::sys::files::{self, Access};
+use crate::sys::files::{self, Access, Content};
 use crate::sys::stdio::plain;
 
 /// What a user has written, read and put together, before it is known what to run of it.
@@ -68,14 +68,16 @@ impl App {
         let directory = options.root.clone().unwrap_or_else(|| directory_of(&procfile));
         let here = Path::new(".").join(&directory);
         let root = std::path::absolute(&here).map_err(|error| Failure::Unreadable(here, error))?;
-        let text = read_if_there(&procfile)?.ok_or_else(|| Failure::NoProcfile(procfile.clone()))?;
+        let content = read_if_there(&procfile)?.ok_or_else(|| Failure::NoProcfile(procfile.clone()))?;
         if !root.is_dir() {
             return Err(Failure::NoRoot(directory));
         }
-        let parsed = procfile::parse(&text);
-        let faults = parsed.faults.iter();
-        findings.add(&procfile, faults.map(|f| (f.line, f.column, f.kind.severity(), f.kind.to_string())));
-        let (env, env_files) = read_env(&options, &directory, &procfile, &mut findings);
+        let parsed = procfile::parse(&content.bytes);
+        for fault in &parsed.faults {
+            findings.add(&procfile, At::of(fault), fault.kind.severity(), fault.kind.to_string());
+        }
+        let owner = content.access.map(|access| access.owner);
+        let (env, env_files) = read_env(&options, &directory, owner, &mut findings);
         Ok(App { options, entries: parsed.entries, findings, env, env_files, root })
     }
 
@@ -114,7 +116,7 @@ impl App {
             let PlanError::FilePort { place } = error else { return Failure::Plan(error) };
             let Some(path) = self.env_files.get(place.file) else { return Failure::Plan(error) };
             let mut findings = Findings::default();
-            findings.add(path, [(place.line, place.column, Severity::Error, error.to_string())]);
+            findings.add(path, At::Column(place.line, place.column), Severity::Error, error.to_string());
             Failure::Faulty(findings)
         })
     }
@@ -126,13 +128,14 @@ impl Findings {
         self.0.is_empty()
     }
 
-    fn add(&mut self, path: &Path, faults: impl IntoIterator<Item = (usize, usize, Severity, String)>) {
-        self.0.extend(faults.into_iter().map(|(line, column, severity, text)| Finding {
-            path: path.to_path_buf(),
-            at: At::Column(line, column),
-            severity,
-            text,
-        }));
+    fn add(&mut self, path: &Path, at: At, severity: Severity, text: String) {
+        self.0.push(Finding { path: path.to_path_buf(), at, severity, text });
+    }
+}
+
+impl At {
+    fn of<Kind>(fault: &Fault<Kind>) -> At {
+        At::Column(fault.line, fault.column)
     }
 }
 
@@ -172,26 +175,20 @@ fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Fai
     };
     let mut options = given;
     let path = place.join("procman.toml");
-    if let Some(text) = read_if_there(&path)? {
-        match config::from_toml(&text_of(&path, text)?) {
+    if let Some(content) = read_if_there(&path)? {
+        match config::from_toml(&text_of(&path, content)?) {
             Ok(found) => options = options.or(rooted(found, &place)),
-            Err(error) => findings.0.push(Finding {
-                path,
-                at: At::Column(error.line, error.column),
-                severity: Severity::Error,
-                text: error.message,
-            }),
+            Err(error) => {
+                findings.add(&path, At::Column(error.line, error.column), Severity::Error, error.message);
+            }
         }
     }
     let path = place.join(".foreman");
-    if let Some(text) = read_if_there(&path)? {
-        let (found, faults) = config::from_foreman(&text_of(&path, text)?);
-        findings.0.extend(faults.into_iter().map(|fault| Finding {
-            path: path.clone(),
-            at: At::Line(fault.line),
-            severity: Severity::Warning,
-            text: fault.kind.to_string(),
-        }));
+    if let Some(content) = read_if_there(&path)? {
+        let (found, faults) = config::from_foreman(&text_of(&path, content)?);
+        for fault in faults {
+            findings.add(&path, At::Line(fault.line), Severity::Warning, fault.kind.to_string());
+        }
         options = options.or(rooted(found, &place));
     }
     Ok(options)
@@ -208,11 +205,11 @@ fn rooted(options: Options, place: &Path) -> Options {
 }
 
 /// Reads the environment files, and returns which they were. One that cannot be read is an error unless nobody asked
-/// for it: a missing `.env`.
+/// for it: a missing `.env`. `owner` is the Procfile's.
 fn read_env(
     options: &Options,
     directory: &Path,
-    procfile: &Path,
+    owner: Option<u32>,
     findings: &mut Findings,
 ) -> (Env, Vec<PathBuf>) {
     let outer = |name: &str| std::env::var(name).ok();
@@ -222,27 +219,17 @@ fn read_env(
     let mut read = Vec::new();
     for path in paths {
         match files::read(path) {
-            Ok(text) => {
+            Ok(Content { bytes, access }) => {
                 read.push(path.clone());
-                findings.0.extend(distrust(path, procfile).map(|text| Finding {
-                    path: path.clone(),
-                    at: At::File,
-                    severity: Severity::Warning,
-                    text,
-                }));
-                let faults = dotenv::read(&mut env, &text, &outer);
-                findings.add(
-                    path,
-                    faults.iter().map(|f| (f.line, f.column, f.kind.severity(), f.kind.to_string())),
-                );
+                if let Some(reason) = access.and_then(|access| distrust(access, owner)) {
+                    findings.add(path, At::File, Severity::Warning, reason);
+                }
+                for fault in dotenv::read(&mut env, &bytes, &outer) {
+                    findings.add(path, At::of(&fault), fault.kind.severity(), fault.kind.to_string());
+                }
             }
             Err(error) if is_missing(&error) && !asked => {}
-            Err(error) => findings.0.push(Finding {
-                path: path.clone(),
-                at: At::Unreadable,
-                severity: Severity::Error,
-                text: plain(&error),
-            }),
+            Err(error) => findings.add(path, At::Unreadable, Severity::Error, plain(&error)),
         }
     }
     (env, read)
@@ -250,19 +237,18 @@ fn read_env(
 
 /// Returns why an environment file may not say what its user thinks: who writes it decides what is run, by way of
 /// `PATH` for one. The owner of the Procfile decides that anyway.
-fn distrust(path: &Path, procfile: &Path) -> Option<String> {
-    let Access { owner, mode } = files::access(path)?;
+fn distrust(Access { owner, mode }: Access, owner_of_procfile: Option<u32>) -> Option<String> {
     if mode & 0o002 != 0 {
         return Some(format!("every user may write to it (mode {mode:04o})"));
     }
-    let trusted = [Some(0), Some(files::own_user()), files::access(procfile).map(|access| access.owner)];
+    let trusted = [Some(0), Some(files::own_user()), owner_of_procfile];
     (!trusted.contains(&Some(owner)))
         .then(|| format!("it belongs to user {owner}, who is neither you nor the owner of the Procfile"))
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+fn read_if_there(path: &Path) -> Result<Option<Content>, Failure> {
     match files::read(path) {
-        Ok(text) => Ok(Some(text)),
+        Ok(content) => Ok(Some(content)),
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(Failure::Unreadable(path.to_path_buf(), error)),
     }
@@ -273,9 +259,9 @@ fn is_missing(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Failure> {
+fn text_of(path: &Path, content: Content) -> Result<String, Failure> {
     let not_text = |_| std::io::Error::new(ErrorKind::InvalidData, "not UTF-8 text");
-    String::from_utf8(bytes).map_err(|error| Failure::Unreadable(path.to_path_buf(), not_text(error)))
+    String::from_utf8(content.bytes).map_err(|error| Failure::Unreadable(path.to_path_buf(), not_text(error)))
 }
 
 /// Returns the directory of a file, which is empty for the working directory: so are paths in it shown as short.

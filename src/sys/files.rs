@@ -12,36 +12,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// The most that a configuration file may hold. A Procfile of this size has hundreds of thousands of lines.
 pub const LIMIT: u64 = 16 * 1024 * 1024;
 
-/// Reads a whole file of at most [`LIMIT`] bytes.
-///
-/// A pipe, such as a shell's `<(…)`, or a device, such as `/dev/null`, is read to its end; a directory or a
-/// socket is refused.
-/// Opening never waits for a writer.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    use std::os::unix::fs::FileTypeExt;
-
-    let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    let kind = file.metadata()?.file_type();
-    if kind.is_dir() {
-        return Err(ErrorKind::IsADirectory.into());
-    }
-    if !kind.is_file() && !kind.is_fifo() && !kind.is_char_device() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "neither a file nor a pipe"));
-    }
-    let mut bytes = Vec::new();
-    loop {
-        match file.by_ref().take(LIMIT + 1 - bytes.len() as u64).read_to_end(&mut bytes) {
-            Ok(_) if bytes.len() as u64 > LIMIT => {
-                return Err(io::Error::new(ErrorKind::FileTooLarge, "larger than 16 MiB"));
-            }
-            Ok(_) => return Ok(bytes),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let mut interest = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
-                let _ = poll(&mut interest, PollTimeout::NONE);
-            }
-            Err(error) => return Err(error),
-        }
-    }
+/// What a file says, and who decides that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// All that was in it.
+    pub bytes: Vec<u8>,
+    /// Who may write to it; nothing for what is no file.
+    pub access: Option<Access>,
 }
 
 /// Who may write to a file.
@@ -53,10 +30,39 @@ pub struct Access {
     pub mode: u32,
 }
 
-/// Returns who may write to a file; nothing for what is no file.
-pub fn access(path: &Path) -> Option<Access> {
-    let metadata = path.metadata().ok()?;
-    metadata.is_file().then(|| Access { owner: metadata.uid(), mode: metadata.mode() & 0o7777 })
+/// Reads a whole file of at most [`LIMIT`] bytes.
+///
+/// A pipe, such as a shell's `<(…)`, or a device, such as `/dev/null`, is read to its end; a directory or a
+/// socket is refused.
+/// Opening never waits for a writer.
+pub fn read(path: &Path) -> io::Result<Content> {
+    use std::os::unix::fs::FileTypeExt;
+
+    let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let metadata = file.metadata()?;
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    if !kind.is_file() && !kind.is_fifo() && !kind.is_char_device() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "neither a file nor a pipe"));
+    }
+    let access = Access { owner: metadata.uid(), mode: metadata.mode() & 0o7777 };
+    let access = kind.is_file().then_some(access);
+    let mut bytes = Vec::new();
+    loop {
+        match file.by_ref().take(LIMIT + 1 - bytes.len() as u64).read_to_end(&mut bytes) {
+            Ok(_) if bytes.len() as u64 > LIMIT => {
+                return Err(io::Error::new(ErrorKind::FileTooLarge, "larger than 16 MiB"));
+            }
+            Ok(_) => return Ok(Content { bytes, access }),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let mut interest = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+                let _ = poll(&mut interest, PollTimeout::NONE);
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Returns the number of the user that procman is.
@@ -70,7 +76,7 @@ pub fn own_user() -> u32 {
 mod tests {
     use std::io::ErrorKind;
 
-    use super::read;
+    use super::{Content, read};
 
     #[test]
     fn what_is_no_file_is_refused() {
@@ -87,12 +93,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pipe");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(read(&path).unwrap(), b"");
+        assert_eq!(read(&path).unwrap().bytes, b"");
     }
 
     #[test]
     fn a_device_is_read_to_its_end() {
-        assert_eq!(read("/dev/null".as_ref()).unwrap(), b"");
+        assert_eq!(read("/dev/null".as_ref()).unwrap(), Content { bytes: vec![], access: None });
         assert_eq!(read("/dev/zero".as_ref()).unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 

@@ -25,7 +25,7 @@ pub fn local(variable: Option<&str>) -> TimeZone {
 fn read(path: &Path) -> Option<TimeZone> {
     let name = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
     let name = name.strip_prefix(ZONES).unwrap_or(&name).to_string_lossy().into_owned();
-    TimeZone::tzif(&name, &files::read(path).ok()?).ok()
+    TimeZone::tzif(&name, &files::read(path).ok()?.bytes).ok()
 }
 
 #[cfg(test)]
