@@ -32,24 +32,15 @@ impl From<io::Error> for Failed {
     }
 }
 
-/// How many files the loop and the pump open for themselves, with some to spare.
-const OWN: u64 = 12;
+/// How many files the runtime opens for itself: 3 of tokio, 2 of the pump, and the pair that tells of signals.
+const OWN: u64 = 7;
 
-/// Checks that procman's own files can be had: where tokio cannot open its own it panics.
-pub fn check_own_files() -> io::Result<()> {
-    match limits::open_files() {
-        Some((open, limit)) if open + OWN > limit => {
-            Err(io::Error::from_raw_os_error(limits::TOO_MANY_OPEN_FILES))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Checks that every instance can be had beside what is open now: half a formation is of no use.
+/// Checks that these and every instance can be had beside what is open now: half a formation is of no use, and where
+/// tokio cannot open its own it panics.
 pub fn check_open_files(plan: &Plan) -> Result<(), Failed> {
     let Some((open, limit)) = limits::open_files() else { return Ok(()) };
     let instances = plan.formation().instances().count() as u64;
-    let needed = open + SPARE_DESCRIPTORS + instances * DESCRIPTORS;
+    let needed = open + OWN + SPARE_DESCRIPTORS + instances * DESCRIPTORS;
     if needed > limit {
         return Err(Failed::OpenFiles(Shortage { instances, needed, limit }));
     }

@@ -96,17 +96,12 @@ pub fn with_order<T>(invocation: &Invocation, open_files: u64, start: impl FnOnc
 
 /// Runs a formation until it has ended.
 pub fn run(job: Job<'_>) -> Result<Outcome, Failed> {
-    failed::check_own_files()?;
+    failed::check_open_files(job.plan)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let outcome = runtime.block_on(async {
-        let runtime = Runtime::new(job)?;
-        // All else that procman opens is open by now.
-        failed::check_open_files(runtime.plan)?;
-        Ok(runtime.run().await?)
-    });
+    let outcome = runtime.block_on(async { Runtime::new(job)?.run().await });
     // Tasks that wait for ends have nothing to finish.
     runtime.shutdown_background();
-    outcome
+    Ok(outcome?)
 }
 
 struct Runtime<'a> {

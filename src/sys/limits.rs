@@ -12,9 +12,6 @@ use nix::sys::resource::{Resource, getrlimit};
 /// The error of a system that lets nobody, or not this user, have another process or thread (fork(2)).
 pub const TOO_MANY_PROCESSES: i32 = libc::EAGAIN;
 
-/// The error of a process that has as many files open as it may have (open(2)).
-pub const TOO_MANY_OPEN_FILES: i32 = libc::EMFILE;
-
 /// A limit that may be behind an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
@@ -29,9 +26,7 @@ pub enum Limit {
 /// Returns the limits that may be behind an error.
 pub fn behind(error: &io::Error) -> Vec<Limit> {
     match error.raw_os_error() {
-        Some(TOO_MANY_OPEN_FILES) => {
-            soft(Resource::RLIMIT_NOFILE).map(Limit::OpenFiles).into_iter().collect()
-        }
+        Some(libc::EMFILE) => soft(Resource::RLIMIT_NOFILE).map(Limit::OpenFiles).into_iter().collect(),
         Some(TOO_MANY_PROCESSES) => {
             of_user().map(Limit::OfUser).into_iter().chain(of_group().map(Limit::OfGroup)).collect()
         }
@@ -45,7 +40,7 @@ pub fn open_files() -> Option<(u64, u64)> {
     match read_dir("/dev/fd") {
         // One of them is the list itself.
         Ok(listed) => Some((listed.count().saturating_sub(1) as u64, limit)),
-        Err(error) if error.raw_os_error() == Some(TOO_MANY_OPEN_FILES) => Some((limit, limit)),
+        Err(error) if error.raw_os_error() == Some(libc::EMFILE) => Some((limit, limit)),
         Err(_) => None,
     }
 }

@@ -199,7 +199,7 @@ fn more_instances_than_open_files_allow_are_refused_before_the_first() {
     // So few are not even enough for procman alone.
     for most in 8..12 {
         let end = limited(most).finish();
-        let words = format!("procman: too many open files (the limit is {most})\n");
+        let words = format!("procman: 40 instances need {needed} open files, and the limit is {most}\n");
         assert_eq!((end.stderr, end.status), (words, Some(1)));
     }
 }
