@@ -4,10 +4,11 @@
 
 use std::fs::{read_dir, read_to_string};
 use std::io;
-use std::path::Path;
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
+
+use crate::sys::control_group;
 
 /// The error of a system that lets nobody, or not this user, have another process or thread (fork(2)).
 pub const TOO_MANY_PROCESSES: i32 = libc::EAGAIN;
@@ -65,20 +66,9 @@ fn of_user() -> Option<u64> {
 
 /// Returns the least `pids.max` of the control group that procman is in, and of those above it.
 fn of_group() -> Option<u64> {
-    let groups = read_to_string("/proc/self/cgroup").ok()?;
-    let limits = groups.lines().flat_map(|line| {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (controllers, path) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-        let top = match controllers {
-            "" => Some("/sys/fs/cgroup"),
-            "pids" => Some("/sys/fs/cgroup/pids"),
-            _ => None,
-        };
-        let above = Path::new(path).ancestors().filter_map(move |path| {
-            let group = Path::new(top?).join(path.strip_prefix("/").ok()?);
-            read_to_string(group.join("pids.max")).ok()?.trim().parse().ok()
-        });
-        above.collect::<Vec<u64>>()
-    });
-    limits.min()
+    let group = control_group::directory("pids")?;
+    group
+        .ancestors()
+        .filter_map(|group| read_to_string(group.join("pids.max")).ok()?.trim().parse().ok())
+        .min()
 }

@@ -9,6 +9,7 @@
 pub mod census;
 pub mod child;
 pub mod cleanup;
+mod control_group;
 pub mod files;
 pub mod guard;
 pub mod interpreter;
