@@ -111,7 +111,8 @@ struct Runtime<'a> {
     /// Every instance that has been spawned and of which something may be alive.
     instances: BTreeMap<InstanceId, Live>,
     groups: Groups,
-    memory: OutOfMemory,
+    /// Watched from the first spawn on, which does not wait for it.
+    memory: Option<OutOfMemory>,
     pump: Pump,
     notes: UnboundedReceiver<Note>,
     signals: Ready<Signals>,
@@ -160,7 +161,7 @@ impl<'a> Runtime<'a> {
             supervisor: Supervisor::new(job.settings),
             instances: BTreeMap::new(),
             groups: Groups::new(),
-            memory: OutOfMemory::watch(),
+            memory: None,
             pump,
             notes,
             signals: Ready::new(Signals::listen(job.inherited.hangup)?)?,
@@ -298,7 +299,7 @@ impl<'a> Runtime<'a> {
         }
         // Groups that lost their leader earlier may be found empty by the same look.
         let mut empty = self.groups.take(children, &self.leaders());
-        let kills = self.memory.news();
+        let kills = self.memory.as_mut().map_or(0, OutOfMemory::news);
         let mut events = Vec::new();
         if kills > 0 {
             events.push(Event::MemoryRanOut { kills });
@@ -386,6 +387,7 @@ impl<'a> Runtime<'a> {
                     let exit = child.ended().await.unwrap_or(Exit::Code(1));
                     let _ = ends.send(End { id, child, exit });
                 });
+                self.memory.get_or_insert_with(OutOfMemory::watch);
             }
             Err(error) => {
                 self.pump.say(format!("{id} could not be started"));
