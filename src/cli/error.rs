@@ -11,7 +11,6 @@ use crate::plan::{PlanError, RunError};
 use crate::quote::{escaped, escaped_path, excerpt};
 use crate::runtime::Shortage;
 use crate::sys::child::{Piece, SpawnError};
-use crate::sys::interpreter::Missing;
 use crate::sys::limits::{self, Limit};
 use crate::sys::stdio::plain;
 
@@ -133,13 +132,7 @@ fn spawn(error: &SpawnError) -> String {
         SpawnError::Program { program, source } => {
             format!("cannot run `{}`: {}", escaped(program), plain(source))
         }
-        SpawnError::Interpreter(Missing { program, interpreter }) => {
-            format!(
-                "cannot run `{}`: its interpreter `{}` was not found",
-                escaped_path(program),
-                escaped_path(interpreter)
-            )
-        }
+        SpawnError::Interpreter(missing) => missing.to_string(),
         SpawnError::TooLarge { total, largest, size } => {
             let largest = match largest {
                 Piece::Argument(number) => format!("argument {number}"),

@@ -17,7 +17,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, rlim_t};
 
 use crate::process::{Exit, Pid, Signal};
-use crate::sys::interpreter::{self, Missing};
+use crate::sys::interpreter::{Missing, Search};
 use crate::sys::{signals, wait};
 
 /// What to start, and with what.
@@ -250,16 +250,14 @@ fn explain(order: &Order<'_>, source: io::Error) -> SpawnError {
         Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => SpawnError::Resources(source),
         Some(libc::E2BIG) => too_large(order),
         _ => {
-            let path = order.environment.iter().find(|(name, _)| *name == "PATH").map(|(_, value)| *value);
+            let search = Search::new(order.directory, order.environment.iter().copied());
             // A directory of `PATH` that may not be searched hides nothing that could have been run.
-            let is_hidden = source.kind() == ErrorKind::PermissionDenied
-                && !interpreter::is_refused(order.program, order.directory, path);
+            let is_hidden = source.kind() == ErrorKind::PermissionDenied && !search.is_refused(order.program);
             let source = if is_hidden { ErrorKind::NotFound.into() } else { source };
-            match interpreter::missing(order.program, order.directory, path) {
-                Some(missing) if source.kind() == ErrorKind::NotFound => SpawnError::Interpreter(missing),
-                Some(_) | None => {
-                    SpawnError::Program { program: order.program.to_string_lossy().into_owned(), source }
-                }
+            let is_missing = source.kind() == ErrorKind::NotFound;
+            match is_missing.then(|| search.missing(order.program)).flatten() {
+                Some(missing) => SpawnError::Interpreter(missing),
+                None => SpawnError::Program { program: order.program.to_string_lossy().into_owned(), source },
             }
         }
     }

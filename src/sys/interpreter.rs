@@ -2,17 +2,21 @@
 //!
 //! Where it is missing the system says "no such file" about a file that is there, and so does every shell.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
+use thiserror::Error;
+
+use crate::quote::escaped_path;
 
 /// A program whose interpreter is not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the interpreter `{}` of `{}` was not found", escaped_path(interpreter), escaped_path(program))]
 pub struct Missing {
     /// The program, as a path that it was found by.
     pub program: PathBuf,
@@ -20,18 +24,58 @@ pub struct Missing {
     pub interpreter: PathBuf,
 }
 
-/// Returns the program and its interpreter if the one is there and the other is not. `directory` is the working
-/// directory, `path` the `PATH`.
-pub fn missing(program: &OsStr, directory: &Path, path: Option<&OsStr>) -> Option<Missing> {
-    let program = find(program, directory, path)?;
-    let mut start = Vec::new();
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(directory.join(&program));
-    file.ok()?.take(LOOKED_AT).read_to_end(&mut start).ok()?;
-    let interpreter =
-        PathBuf::from(OsString::from_vec(of_script(&start).or_else(|| of_binary(&start))?.to_vec()));
-    let error = directory.join(&interpreter).metadata().err()?;
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-        .then_some(Missing { program, interpreter })
+/// Where programs are looked for, as execvp(3) does it.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'a> {
+    directory: &'a Path,
+    path: &'a OsStr,
+}
+
+/// Where the C library looks when there is no `PATH`.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+impl<'a> Search<'a> {
+    /// Returns where a process looks with this working directory and this environment.
+    pub fn new(directory: &'a Path, environment: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>) -> Self {
+        let path = environment.into_iter().find(|(name, _)| *name == "PATH").map(|(_, value)| value);
+        Search { directory, path: path.unwrap_or(DEFAULT_PATH.as_ref()) }
+    }
+
+    /// Returns the program and its interpreter if the one is there and the other is not.
+    pub fn missing(self, program: &OsStr) -> Option<Missing> {
+        let program = self.find(program)?;
+        let mut start = Vec::new();
+        let mut file = File::options();
+        let file = file.read(true).custom_flags(libc::O_NONBLOCK).open(self.directory.join(&program));
+        file.ok()?.take(LOOKED_AT).read_to_end(&mut start).ok()?;
+        let interpreter = of_script(&start).or_else(|| of_binary(&start))?;
+        let interpreter = PathBuf::from(OsStr::from_bytes(interpreter));
+        let error = self.directory.join(&interpreter).metadata().err()?;
+        matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+            .then_some(Missing { program, interpreter })
+    }
+
+    /// Returns whether there is something under the name of a program that is none: what "permission denied" is
+    /// about.
+    pub fn is_refused(self, program: &OsStr) -> bool {
+        let is_there = |file: PathBuf| self.directory.join(file).symlink_metadata().is_ok();
+        program.as_bytes().contains(&b'/')
+            || self.find(program).is_none() && self.candidates(program).any(is_there)
+    }
+
+    /// Returns where a program lies.
+    fn find(self, program: &OsStr) -> Option<PathBuf> {
+        self.candidates(program).find(|file| {
+            let metadata = self.directory.join(file).metadata();
+            metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+        })
+    }
+
+    /// Returns where a program may lie. What has a slash is not looked for.
+    fn candidates(self, program: &OsStr) -> impl Iterator<Item = PathBuf> {
+        let path = if program.as_bytes().contains(&b'/') { OsStr::new("") } else { self.path };
+        std::env::split_paths(path).map(move |folder| folder.join(program))
+    }
 }
 
 /// How much of a file is looked at. What a linker writes about the loader stands in the first page.
@@ -39,26 +83,6 @@ const LOOKED_AT: u64 = 4096;
 
 /// Linux looks no further for the interpreter of a script (execve(2)).
 const FIRST_LINE: usize = 255;
-
-/// Returns whether there is something under the name of a program that is none: what "permission denied" is about.
-pub fn is_refused(program: &OsStr, directory: &Path, path: Option<&OsStr>) -> bool {
-    let is_there = |folder: PathBuf| directory.join(folder).join(program).symlink_metadata().is_ok();
-    program.as_bytes().contains(&b'/')
-        || find(program, directory, path).is_none()
-            && path.is_some_and(|path| std::env::split_paths(path).any(is_there))
-}
-
-/// Returns where a program lies, as execvp(3) finds it.
-fn find(program: &OsStr, directory: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
-    let is_program = |file: &PathBuf| {
-        let metadata = directory.join(file).metadata();
-        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-    };
-    if program.as_bytes().contains(&b'/') {
-        return Some(PathBuf::from(program)).filter(is_program);
-    }
-    std::env::split_paths(path?).map(|folder| folder.join(program)).find(is_program)
-}
 
 /// Returns the interpreter in the first line of a script.
 fn of_script(start: &[u8]) -> Option<&[u8]> {
@@ -93,7 +117,11 @@ mod tests {
     use proptest::prelude::any;
     use proptest::proptest;
 
-    use super::{missing, of_binary, of_script};
+    use super::{Missing, Search, of_binary, of_script};
+
+    fn missing(program: &str, directory: &Path, path: Option<&OsStr>) -> Option<Missing> {
+        Search::new(directory, path.map(|path| (OsStr::new("PATH"), path))).missing(program.as_ref())
+    }
 
     /// Returns the interpreter that is missed of a program with this content.
     fn missed(content: &[u8]) -> Option<String> {
@@ -102,9 +130,9 @@ mod tests {
         std::fs::write(&file, content).unwrap();
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
         let found = [
-            missing("./program".as_ref(), directory.path(), None),
-            missing("program".as_ref(), Path::new("/"), Some(directory.path().as_os_str())),
-            missing("program".as_ref(), directory.path(), Some(OsStr::new("/no/such:."))),
+            missing("./program", directory.path(), None),
+            missing("program", Path::new("/"), Some(directory.path().as_os_str())),
+            missing("program", directory.path(), Some(OsStr::new("/no/such:."))),
         ];
         let found = found.map(|found| found.map(|missing| missing.interpreter.display().to_string()));
         assert!(found.iter().all(|other| *other == found[0]), "{found:?}");
@@ -143,10 +171,17 @@ mod tests {
 
     #[test]
     fn what_is_no_program_has_none() {
-        assert_eq!(missing("/".as_ref(), Path::new("/"), None), None);
-        assert_eq!(missing("/dev/null".as_ref(), Path::new("/"), None), None);
-        assert_eq!(missing("/no/such".as_ref(), Path::new("/"), None), None);
-        assert_eq!(missing("sh".as_ref(), Path::new("/"), None), None);
+        assert_eq!(missing("/", Path::new("/"), None), None);
+        assert_eq!(missing("/dev/null", Path::new("/"), None), None);
+        assert_eq!(missing("/no/such", Path::new("/"), None), None);
+        assert_eq!(missing("sh", Path::new("/"), None), None);
+    }
+
+    #[test]
+    fn without_a_path_the_default_one_is_searched() {
+        let search = Search::new(Path::new("/"), []);
+        assert_eq!(search.find("sh".as_ref()), Some("/bin/sh".into()));
+        assert_eq!(search.find("no-such-program".as_ref()), None);
     }
 
     proptest! {

@@ -69,8 +69,7 @@ fn a_missing_interpreter_is_told_from_a_missing_file() {
         app.file(".env", format!("PATH={path}:$PATH\n"));
         for name in ["no-script", "./no-script"] {
             let end = app.done(&["run", name, "-x"]);
-            let words =
-                "procman: cannot run `./no-script`: its interpreter `/no/such/interp` was not found\n";
+            let words = "procman: the interpreter `/no/such/interp` of `./no-script` was not found\n";
             assert_eq!((end.stderr.as_str(), end.status), (words, Some(127)));
         }
     }

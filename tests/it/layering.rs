@@ -27,13 +27,9 @@ const TABLE: &[Row] = &[
     // Names come as text. jiff formats the time, serde_json is what serde writes with.
     ("output", &[], &["jiff", "memchr", "nu_ansi_term", "serde", "serde_json"]),
     // tokio waits for what nix opens. jiff reads the time zone of the machine.
-    ("sys", &["process"], &["jiff", "nix", "signal_hook", "tokio"]),
+    ("sys", &["process", "quote"], &["jiff", "nix", "signal_hook", "tokio"]),
     // The pump waits for its pipes with mio, in a thread of its own, and reads the clock with jiff.
-    (
-        "runtime",
-        &["process", "quote", "formation", "plan", "supervisor", "output", "sys"],
-        &["jiff", "mio", "tokio"],
-    ),
+    ("runtime", &["process", "formation", "plan", "supervisor", "output", "sys"], &["jiff", "mio", "tokio"]),
     (
         "cli",
         // Everything: here the user's files meet the plan, and every error gets its words.
