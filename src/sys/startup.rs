@@ -41,7 +41,7 @@ pub fn hold_signals_as_pid_1() {
 /// - SIGCHLD is reset: one that was ignored by procman's parent would take the exit codes away.
 /// - SIGTTIN and SIGTTOU are ignored: `stty tostop` must not stop a job that only writes its log.
 /// - Descriptors from 3 up that were inherited are closed on exec, so no instance sees them.
-/// - The soft limit of open files is raised to the hard one: an instance needs up to three.
+/// - The soft limit of open files is raised to the hard one: an instance needs up to two.
 pub fn prepare() -> io::Result<Inherited> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -61,7 +61,7 @@ pub fn prepare() -> io::Result<Inherited> {
     };
     close_inherited_on_exec();
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    // Where the limit cannot be raised, it stays as it is: the first spawn that meets it says so.
+    // Where the limit cannot be raised it stays as it is, and a formation that it is too low for is refused.
     let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     #[allow(clippy::useless_conversion, reason = "the type differs between systems")]
     Ok(Inherited { open_files: soft.into(), hangup })

@@ -1,6 +1,6 @@
 //! Waiting for the end of children, and reaping them.
 //!
-//! Nobody here waits for "any child": a leader must stay a zombie until its group has been dealt with, and
+//! Nobody here reaps "any child": a leader must stay a zombie until its group has been dealt with, and
 //! whoever reaped it by accident would take its exit status away.
 
 use std::collections::BTreeSet;
