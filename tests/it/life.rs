@@ -114,7 +114,7 @@ fn what_a_leader_leaves_in_its_group_meets_the_same_deadline() {
 fn a_stopped_instance_ends_by_its_own_handler() {
     let app = App::new("web: trap 'echo awake; exit 0' TERM; echo ready; kill -STOP $$\n");
     let running = app.start(&["--no-timestamp", "-t", "1000"]);
-    running.wait_for("ready");
+    running.wait_for("web.1 was stopped by SIGSTOP");
     running.signal(Signal::SIGTERM);
     let end = running.finish();
     assert_eq!(end.lines_of("web.1")[2..], ["awake", "exited with code 0"]);
@@ -223,4 +223,15 @@ fn of_two_ends_at_once_the_one_shown_first_gives_the_code() {
         let first = end.stdout.lines().find_map(|line| line.split_once("exited with code ")).unwrap().1;
         assert_eq!(end.status, first.parse().ok(), "{}", end.stdout);
     }
+}
+
+#[test]
+fn a_failure_after_a_request_is_a_success() {
+    let app = App::new(&format!("web: trap 'exit 9' TERM; {IDLE}\n"));
+    let running = app.start(&["--no-timestamp"]);
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    assert_eq!(end.lines_of("web.1").last().unwrap(), "exited with code 9");
+    assert_eq!(end.status, Some(0));
 }
