@@ -1,6 +1,7 @@
 //! Clocks that jump, and time that procman has not lived through.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -13,31 +14,55 @@ fn libfaketime() -> Option<PathBuf> {
     let found = places.iter().map(|place| PathBuf::from(place).join("faketime/libfaketime.so.1"));
     let found = found.into_iter().find(|library| library.exists());
     if found.is_none() {
-        skipped("there is no libfaketime to set a clock back with");
+        skipped("there is no libfaketime to set a clock with");
     }
     found
 }
 
+/// Returns procman with a wall clock that stands at the time in a file of the app, `clock`.
+fn with_clock(app: &App, time: &str, arguments: &[&str]) -> Option<Command> {
+    let library = libfaketime()?;
+    let mut command = app.procman(arguments);
+    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", app.file("clock", time));
+    // Only procman's wall clock: what it measures by must not be a fake.
+    command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC");
+    Some(command)
+}
+
 #[test]
 fn a_clock_that_is_set_back_delays_no_deadline() {
-    let Some(library) = libfaketime() else { return };
-    let app = App::new(&format!("web: trap 'echo asked' TERM; {IDLE}; while :; do wait; done\n"));
-    let clock = app.file("clock", "2026-06-15 12:30:00");
-    let mut command = app.procman(&["start", "-t", "1", "--timestamp=%Y %H"]);
-    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", clock).env("FAKETIME_NO_CACHE", "1");
-    // Only procman's wall clock: what it measures by must not be a fake.
-    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC");
+    // The instance sets it back itself: once while all is well, and once when the deadline stands.
+    let app = App::new(
+        "web: trap 'mv far-back clock' TERM; echo now; read go < go; mv back clock; echo set back; \
+         (trap '' TERM; echo ready; exec sleep 1000) & while :; do wait; done\n",
+    );
+    let mut go = app.gate("go");
+    app.file("back", "2026-06-15 11:30:00");
+    app.file("far-back", "2026-06-15 10:30:00");
+    let arguments = ["start", "-t", "1", "--timestamp=%Y %H"];
+    let Some(command) = with_clock(&app, "2026-06-15 12:30:00", &arguments) else { return };
     let running = app.run(command);
+    running.wait_for("2026 12 web.1  | now");
+    go.open();
+    // The shown time follows the clock.
+    running.wait_for("2026 11 web.1  | set back");
     running.wait_for("ready");
     running.signal(Signal::SIGTERM);
-    running.wait_for("asked");
-    app.file("clock", "2026-06-15 11:30:00");
     // It would take an hour more than the limit of this test if the deadline moved along.
     let end = running.finish();
     app.assert_nothing_is_left();
     assert_eq!(end.status, Some(0));
-    assert!(end.stdout.contains("2026 12 web.1"), "{}", end.stdout);
-    assert!(end.stdout.contains("2026 11 web.1"), "the shown time follows the clock\n{}", end.stdout);
+    assert!(end.stdout.contains("still running after 1 s, sending SIGKILL: web.1"), "{}", end.stdout);
+}
+
+#[test]
+fn a_clock_beyond_what_32_bits_count_is_shown() {
+    let app = App::new("web: echo hello\n");
+    let arguments = ["start", "--timestamp=%Y-%m-%d"];
+    let Some(command) = with_clock(&app, "2106-02-07 12:00:00", &arguments) else { return };
+    let end = app.run(command).finish();
+    assert!(end.stdout.contains("2106-02-07 web.1  | hello\n"), "{}", end.stdout);
+    assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
