@@ -223,17 +223,25 @@ fn ctrl_c_is_heard_when_the_guard_is_gone() {
 #[test]
 fn an_instance_that_reads_the_terminal_is_stopped_and_that_is_said() {
     let app = App::new(&format!("web: read line < /dev/tty\nworker: trap 'echo running' USR1; {IDLE_ON}\n"));
-    let (running, mut keyboard) =
-        app.run_on_terminal(app.procman(&["start", "--no-timestamp", "--no-color"]));
+    let mut command = app.command("sh");
+    // Else Ctrl-C would throw away what has been typed before it.
+    command.args([
+        "-c",
+        "stty noflsh; trap : INT; \"$0\" start --no-timestamp --no-color; echo ended $?; read line; echo \"sh got $line\"",
+    ]);
+    command.arg(procman());
+    let (running, mut keyboard) = app.run_on_terminal(command);
     running.wait_for("worker.1 | ready");
     running.wait_for("system   | web.1 was stopped by SIGTTIN: an instance cannot read the terminal");
-    // It takes no key of procman's, and is in nobody's way.
-    running.signal(Signal::SIGUSR1);
+    // It takes no key of procman's or of the shell's, and is in nobody's way.
+    keyboard.press("a line\n");
+    kill(guard_of(running.pid()), Signal::SIGUSR1).unwrap();
     running.wait_for("worker.1 | running");
     keyboard.press("\x03");
+    running.wait_for("ended 0");
+    running.wait_for("sh got a line");
     let end = running.finish();
     app.assert_nothing_is_left();
-    assert_eq!(end.status, Some(0));
     assert_eq!(end.stdout.matches("was stopped by").count(), 1, "{}", end.stdout);
 }
 
@@ -267,12 +275,13 @@ fn an_instance_that_takes_the_foreground_keeps_procman_from_nothing() {
 
 #[test]
 fn the_settings_of_the_terminal_outlive_a_killed_supervisor() {
-    let app = App::new("web: echo ready; exec sleep 1000\n");
+    // With colours, and in the middle of much output.
+    let app = App::new("web: exec yes\n");
     let mut command = app.command("sh");
-    command.args(["-c", "stty -a > before; \"$0\" start --no-timestamp --no-color; code=$?; stty -a > after; echo ended $code"]);
-    command.arg(procman());
+    command.args(["-c", "stty -a > before; \"$0\" start; code=$?; stty -a > after; echo ended $code"]);
+    command.arg(procman()).env("TERM", "xterm");
     let (running, _keyboard) = app.run_on_terminal(command);
-    running.wait_for("| ready");
+    running.wait_for_times("| \x1b[0my", 1000);
     kill(supervisor_of(guard_of(running.pid())), Signal::SIGKILL).unwrap();
     running.wait_for("ended 137");
     running.finish();
