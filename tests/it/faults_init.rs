@@ -7,7 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{
-    App, IDLE, IDLE_ON, Running, guard_of, parent, processes, procman, skipped, state, wait_until,
+    App, IDLE, IDLE_ON, Running, arguments, guard_of, parent, processes, procman, skipped, state,
+    supervisor_of, wait_until,
 };
 
 const UNSHARE: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child"];
@@ -68,18 +69,46 @@ fn the_first_end_gives_the_container_its_status() {
     assert_eq!(end.lines_of("worker.1")[2..], ["bye", "exited with code 0"]);
 }
 
+/// Returns every process below another, zombies too.
+fn below(process: Pid) -> Vec<i32> {
+    let all: Vec<_> = processes().into_iter().map(|pid| (pid, parent(pid))).collect();
+    let mut found = vec![process.as_raw()];
+    let mut next = 0;
+    while let Some(this) = found.get(next).copied() {
+        found.extend(all.iter().filter(|(_, parent)| *parent == Some(this)).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
 #[test]
 fn ten_thousand_orphans_leave_no_zombie() {
     let app = App::new(
-        "web: i=0; while [ $i -lt 10000 ]; do ( : & ); i=$((i + 1)); done; echo all are orphans; exec sleep 1000\n",
+        "web: i=0; while [ $i -lt 10000 ]; do ( : & ); i=$((i + 1)); done; echo all are orphans; \
+         read go < go; ( : & ); exec sleep 1000\n",
     );
+    let mut go = app.gate("go");
     let Some(running) = start(&app, &["start", "--no-timestamp"]) else { return };
     running.wait_for("all are orphans");
     let init = init(&running);
-    let children =
-        || processes().into_iter().filter(|pid| parent(*pid) == Some(init.as_raw())).collect::<Vec<_>>();
-    wait_until("only the supervisor is left to PID 1", || children().len() == 1);
-    assert!(children().iter().all(|pid| state(*pid) != Some('Z')));
+    let supervisor = supervisor_of(init);
+    let zombies = || below(init).into_iter().filter(|pid| state(*pid) == Some('Z')).count();
+    let only_the_instance_is_left = || {
+        wait_until("only the supervisor and the instance are left", || {
+            let left = below(init);
+            left.len() == 2 && left.contains(&supervisor.as_raw()) && zombies() == 0
+        });
+    };
+    only_the_instance_is_left();
+    // It would be seen: nobody reaps while both stand still.
+    for process in [init, supervisor] {
+        kill(process, Signal::SIGSTOP).unwrap();
+        wait_until("it stands still", || state(process.as_raw()) == Some('T'));
+    }
+    go.open();
+    wait_until("there is a zombie", || zombies() == 1);
+    [supervisor, init].into_iter().for_each(|process| kill(process, Signal::SIGCONT).unwrap());
+    only_the_instance_is_left();
     kill(init, Signal::SIGTERM).unwrap();
     let end = running.finish();
     assert_eq!(end.status, Some(0));
@@ -88,16 +117,23 @@ fn ten_thousand_orphans_leave_no_zombie() {
 
 #[test]
 fn an_orphan_that_fails_ends_no_container() {
-    let app = App::new("web: (setsid sh -c 'exit 9' &); echo ready; read go < go; exit 5\n");
-    let mut go = app.gate("go");
+    let app = App::new("web: (setsid sh orphan.sh &); read go < go; exit 5\n");
+    app.file("orphan.sh", "read end < end; exit 9\n");
+    let [mut end, mut go] = ["end", "go"].map(|name| app.gate(name));
     let Some(running) = start(&app, &["start", "--no-timestamp"]) else { return };
-    running.wait_for("ready");
     let init = init(&running);
-    wait_until("the orphan is reaped", || {
-        processes().into_iter().filter(|pid| parent(*pid) == Some(init.as_raw())).count() == 1
+    let mut orphan = None;
+    wait_until("there is an orphan", || {
+        let is_it = |pid: &i32| arguments(*pid) == ["sh", "orphan.sh"];
+        orphan = below(init).into_iter().find(is_it);
+        orphan.is_some()
     });
+    end.open();
+    wait_until("the orphan is reaped", || state(orphan.unwrap()).is_none());
     go.open();
-    assert_eq!(running.finish().status, Some(5));
+    let end = running.finish();
+    assert_eq!(end.lines_of("web.1")[1..], ["exited with code 5"]);
+    assert_eq!(end.status, Some(5));
 }
 
 #[test]
