@@ -3,6 +3,8 @@
 //! Everything that an instance does to get away is tried at once: groups, sessions, double forks, wiped
 //! environments. It is found again by the argument of `sleep`.
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
 
 use crate::support::{App, Running, wait_until};
@@ -51,6 +53,31 @@ fn a_killed_guard_leaves_nothing_of_a_group() {
     app.wait_until_nothing_is_left();
     assert_eq!(end.signal, Some(Signal::SIGKILL as i32));
     assert_eq!(end.lines_of("system"), ["the guard process is gone, sending SIGTERM to all processes"]);
+}
+
+#[test]
+fn leaders_leftovers_and_escapees_have_one_deadline() {
+    const GRACE: Duration = Duration::from_secs(5);
+    // None of them minds SIGTERM. Only a subreaper finds the one that has left its group.
+    let immune = "trap '' TERM; exec";
+    let idle = "sh -c 'echo ready; exec sleep 1000'";
+    let setsid = if cfg!(procman_portable) { "" } else { "setsid" };
+    let app = App::new(&format!(
+        "leader: {immune} {idle}\n\
+         leftover: ({immune} {idle}) & exec sleep 1000\n\
+         escapee: ({immune} {setsid} {idle}) & exec sleep 1000\n"
+    ));
+    let running = app.start(&["--no-timestamp", "-t", &GRACE.as_secs().to_string()]);
+    running.wait_for_times("| ready", 3);
+    let asked = Instant::now();
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    let took = asked.elapsed();
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0), "{}", end.stdout);
+    assert_eq!(end.stdout.matches("terminated by SIGTERM").count(), 2, "{}", end.stdout);
+    // Two graces one after the other would take twice as long.
+    assert!((GRACE..2 * GRACE).contains(&took), "{took:?}\n{}", end.stdout);
 }
 
 /// Only a subreaper hears of those who have left their group: this is promised on Linux alone.
