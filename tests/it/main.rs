@@ -1,7 +1,8 @@
 //! procman as its users meet it: the real program, real processes, one file a theme.
 //!
 //! What can be decided in pure code is tested there; these tests prove the wiring. None sleeps: each waits for
-//! a line or a state, within a limit.
+//! a line or a state, within a limit. One exception is in scripts of instances: `sleep 1` and then a line, for a
+//! second request must come more than half a second after the first.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
