@@ -12,11 +12,6 @@ use nix::unistd::mkfifo;
 
 use crate::support::{App, IDLE, arguments, limit, limit_environment, skipped};
 
-/// Writes a program of the app.
-fn program(app: &App, name: &str, content: &str) {
-    std::fs::set_permissions(app.file(name, content), Permissions::from_mode(0o755)).unwrap();
-}
-
 #[test]
 fn a_name_that_is_none_is_refused_with_its_place() {
     let long = "x".repeat(10_000);
@@ -61,8 +56,8 @@ fn nothing_that_a_terminal_would_obey_is_in_any_message() {
     app.file(&with("env"), format!("{HOSTILE}=1\nA{HOSTILE}=1\nB='{HOSTILE}'{HOSTILE}\nPORT={HOSTILE}\n"));
     app.file(&with("open"), format!("A='{HOSTILE}\n"));
     app.file(&with("nul"), format!("A={HOSTILE}\0\n"));
-    program(&app, "script", &format!("#!{}\n", with("/no/such")));
-    program(&app, &with("script"), &format!("#!{}\n", with("/no/such")));
+    app.program("script", format!("#!{}\n", with("/no/such")));
+    app.program(&with("script"), format!("#!{}\n", with("/no/such")));
     app.file("interpreter", "web: ./script\n");
     for (name, text) in [("procman.toml", " = 1\n"), ("procman.toml", "\n"), (".foreman", ": 1\n")] {
         app.file(name, format!("\"{HOSTILE}\"{text}port: {HOSTILE}\n"));

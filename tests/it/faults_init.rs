@@ -7,8 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{
-    App, IDLE, IDLE_ON, Running, arguments, guard_of, parent, processes, procman, skipped, state,
-    supervisor_of, wait_until,
+    App, IDLE, IDLE_ON, NOBODY, Running, arguments, guard_of, is_installed, parent, processes, procman,
+    skipped, state, supervisor_of, wait_until,
 };
 
 const UNSHARE: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child"];
@@ -258,8 +258,8 @@ fn an_orphan_that_ends_when_procman_does_changes_nothing() {
 
 #[test]
 fn below_another_init_nothing_is_lost_and_nothing_said() {
-    if Command::new("tini").arg("--version").output().is_err() {
-        return skipped("there is no tini");
+    if !is_installed("tini") {
+        return;
     }
     let in_a_container: &[&str] = if can_be_made() { &UNSHARE } else { &[] };
     for around in [&["env"][..], &[&["unshare"], in_a_container].concat()] {
@@ -294,11 +294,11 @@ fn what_proc_does_not_show_is_ended_too() {
         "web: (setsid ./sleep TAG &); (trap '' TERM; exec ./sleep TAG) & read go < go; kill $PPID; wait\n";
     app.file("Procfile", line.replace("TAG", &tag));
     let [mut go, mut on] = ["go", "on"].map(|name| app.gate(name));
-    if !can_be_made() || !app.belongs_to_nobody() {
+    if !can_be_made() || !is_installed("setpriv") || !app.belongs_to(NOBODY) {
         return;
     }
     // Who may not read a program may not look into its process.
-    app.program("sleep", 0o711);
+    app.copy_program("sleep", 0o711);
     let mut command = app.command("unshare");
     let script = "mount -o remount,hidepid=2 /proc && setpriv --reuid=65534 --regid=65534 --clear-groups \
                   \"$0\" start --no-timestamp -t 1; status=$?; echo over; read go < on; exit $status";

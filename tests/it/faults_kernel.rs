@@ -5,20 +5,19 @@
 use nix::sys::signal::{Signal, kill};
 
 use crate::support::cgroup::Cgroup;
-use crate::support::{App, IDLE, guard_of, procman, skipped, wait_until};
+use crate::support::{App, IDLE, NOBODY, guard_of, is_installed, procman, run_by, skipped, wait_until};
 
 /// Returns an app of an unprivileged user that can start what belongs to root: `./setpriv --reuid=0 sleep TAG`.
 fn with_a_way_to_root(procfile: &str) -> Option<App> {
     let app = App::new("");
     app.file("Procfile", procfile.replace("TAG", &app.tag()));
-    if !app.belongs_to_nobody() {
+    if !is_installed("setpriv") || !app.belongs_to(NOBODY) {
         return None;
     }
     // Nobody else gets into the app's directory.
-    app.program("setpriv", 0o4755);
-    let mut tried = app.command("setpriv");
-    tried.args(["--reuid=65534", "--regid=65534", "--clear-groups", "./setpriv", "--reuid=0", "true"]);
-    if !tried.status().is_ok_and(|status| status.success()) {
+    app.copy_program("setpriv", 0o4755);
+    let mut tried = run_by(NOBODY, app.command(app.root().join("setpriv")));
+    if !tried.args(["--reuid=0", "true"]).status().is_ok_and(|status| status.success()) {
         skipped("no program can change its user here");
         return None;
     }
@@ -42,9 +41,8 @@ fn what_belongs_to_another_user_is_named_and_the_others_are_stopped() {
     for (web, said) in cases {
         let procfile = format!("web: {web}\nworker: echo ready; exec sleep 1000\n");
         let Some(app) = with_a_way_to_root(&procfile) else { return };
-        let mut command = app.as_nobody();
-        command.args(["start", "--no-timestamp", "-t", "0"]);
-        let running = app.run(command);
+        let command = app.procman(&["start", "--no-timestamp", "-t", "0"]);
+        let running = app.run(run_by(NOBODY, command));
         running.wait_for("ready");
         wait_until("it has changed its user", || app.sleepers().len() == 1);
         running.signal(Signal::SIGTERM);

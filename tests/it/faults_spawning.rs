@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 
 use nix::libc;
@@ -13,12 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use crate::support::cgroup::Cgroup;
-use crate::support::{App, End, IDLE, guard_of, limit, procman, skipped, state, wait_until};
-
-/// Writes a program of the app.
-fn program(app: &App, name: &str, content: impl AsRef<[u8]>) {
-    std::fs::set_permissions(app.file(name, content), PermissionsExt::from_mode(0o755)).unwrap();
-}
+use crate::support::{App, End, IDLE, guard_of, limit, procman, run_by, skipped, state, wait_until};
 
 /// How one shell and another say it.
 const NOT_FOUND: [&str; 2] = ["not found", "No such file or directory"];
@@ -34,7 +28,7 @@ fn a_command_that_cannot_be_run_is_named_and_stops_the_others() {
         ("./garbage", "./garbage", &[""], 126),
     ] {
         let app = App::new(&format!("good: sleep 1000\nbad: {command}\n"));
-        program(&app, "garbage", b"\x7fELF\x02\x01\x01\0garbage");
+        app.program("garbage", b"\x7fELF\x02\x01\x01\0garbage");
         let end = app.start(&["--no-timestamp"]).finish();
         app.assert_nothing_is_left();
         let lines = end.lines_of("bad.1");
@@ -60,15 +54,15 @@ fn a_missing_interpreter_is_told_from_a_missing_file() {
         ("./exits", "exited with code 127"),
     ] {
         let app = App::new(&format!("bad: {command}\n"));
-        program(&app, "script", "#!/no/such/interp -x\n");
-        program(&app, "windows", "#!/bin/sh\r\necho\r\n");
-        program(&app, "exits", "#!/bin/sh\nexit 127\n");
+        app.program("script", "#!/no/such/interp -x\n");
+        app.program("windows", "#!/bin/sh\r\necho\r\n");
+        app.program("exits", "#!/bin/sh\nexit 127\n");
         let end = app.start(&["--no-timestamp"]).finish();
         assert_eq!(end.lines_of("bad.1").last().unwrap(), expected, "{command}");
         assert_eq!(end.status, Some(127));
     }
     let app = App::new("web: true\n");
-    program(&app, "no-script", "#!/no/such/interp\n");
+    app.program("no-script", "#!/no/such/interp\n");
     for path in [".", "/no/such:."] {
         app.file(".env", format!("PATH={path}:$PATH\n"));
         for name in ["no-script", "./no-script"] {
@@ -131,18 +125,13 @@ fn check_refused(app: &App, end: &End, limit: &str) {
 #[test]
 fn a_user_who_may_have_no_more_processes_is_told_so() {
     let app = App::new("web: exec sleep 1000\n");
-    std::fs::set_permissions(app.root(), PermissionsExt::from_mode(0o755)).unwrap();
-    if app.root().metadata().unwrap().uid() != 0 {
-        return skipped("only root can become a user who has no processes yet");
-    }
-    let mut command = app.procman(&["start", "--no-timestamp", "-m", "web=10"]);
-    // Nobody else has this one.
+    // Nobody else has this one, so it has no processes yet.
     let user = 1_000_000 + std::process::id();
-    command.uid(user).gid(user);
-    limit(&mut command, Resource::RLIMIT_NPROC, 8);
-    if command.output().is_err() {
-        return skipped("nobody but root may execute procman here");
+    if !app.belongs_to(user) {
+        return;
     }
+    let mut command = run_by(user, app.procman(&["start", "--no-timestamp", "-m", "web=10"]));
+    limit(&mut command, Resource::RLIMIT_NPROC, 8);
     check_refused(&app, &app.run(command).finish(), "the limit of this user is 8");
 }
 
@@ -357,7 +346,7 @@ fn a_command_is_what_a_shell_makes_of_it() {
         "sleep 0 && exec printenv A",
     ] {
         let app = App::new(&format!("web: {command}\n"));
-        program(&app, "only.sh", "#!/bin/sh\necho only; exit 3\n");
+        app.program("only.sh", "#!/bin/sh\necho only; exit 3\n");
         let mut shell = app.command("/bin/sh");
         shell.args(["-c", command]).envs([("A", "value"), ("PORT", "5000"), ("PS", "web.1")]);
         // What `start` shows of a death by a signal is its number above 128.

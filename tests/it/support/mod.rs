@@ -73,8 +73,13 @@ impl App {
         path
     }
 
-    /// Puts a copy of a program into the app's directory, with other permissions.
-    pub fn program(&self, name: &str, mode: u32) {
+    /// Writes a program of the app.
+    pub fn program(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::set_permissions(self.file(name, content), Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Puts a copy of a program of the system into the app's directory, with other permissions.
+    pub fn copy_program(&self, name: &str, mode: u32) {
         let folders = std::env::var_os("PATH").unwrap_or_default();
         let program =
             std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file());
@@ -83,40 +88,28 @@ impl App {
         std::fs::set_permissions(copy, Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Gives the app, as it is now, to an unprivileged user, number 65534, and returns whether procman can be run by
-    /// that user; says why not.
-    pub fn belongs_to_nobody(&self) -> bool {
+    /// Gives the app, as it is now, to a user, and returns whether [`run_by`] works for that user; says why not.
+    pub fn belongs_to(&self, user: u32) -> bool {
         let entries = std::fs::read_dir(self.root()).unwrap().map(|entry| entry.unwrap().path());
         let mut all = entries.chain([self.root().to_owned()]);
-        let given = all.all(|path| chown(path, Some(65534), Some(65534)).is_ok());
-        let mut command = self.as_nobody();
-        let runs = given && command.arg("--version").output().is_ok_and(|output| output.status.success());
+        let given = all.all(|path| chown(path, Some(user), Some(user)).is_ok());
+        let mut command = run_by(user, self.procman(&["--version"]));
+        let runs = given && command.output().is_ok_and(|output| output.status.success());
         if !runs {
-            skipped("procman cannot be run as another user: that takes root and setpriv(1)");
+            skipped(
+                "procman cannot be run as another user: that takes root, and a place where all may execute it",
+            );
         }
         runs
     }
 
-    /// Returns procman as it is run by the user of [`App::belongs_to_nobody`].
-    pub fn as_nobody(&self) -> Command {
-        let mut command = self.command("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(procman());
-        command
-    }
-
     /// Takes root's rights from a command, for root may read and search everything. Returns nothing, and says so, where
     /// nobody but root can run it.
-    pub fn unprivileged(&self, mut command: Command) -> Option<Command> {
-        let root = self.root();
-        std::fs::set_permissions(root, Permissions::from_mode(0o755)).unwrap();
-        if root.metadata().unwrap().uid() == 0 {
-            command.uid(65534).gid(65534);
+    pub fn unprivileged(&self, command: Command) -> Option<Command> {
+        if self.root().metadata().unwrap().uid() != 0 {
+            return Some(command);
         }
-        if command.output().is_err() {
-            skipped("nobody but root may execute procman here");
-            return None;
-        }
-        Some(command)
+        self.belongs_to(NOBODY).then(|| run_by(NOBODY, command))
     }
 
     /// Makes a named pipe that instances wait at: `read go < NAME`.
@@ -265,6 +258,15 @@ impl Drop for App {
             let _ = kill(pid, Signal::SIGKILL);
         }
     }
+}
+
+/// The number of a user without rights.
+pub const NOBODY: u32 = 65534;
+
+/// Lets a command be run by another user, in no other group. It takes root.
+pub fn run_by(user: u32, mut command: Command) -> Command {
+    command.uid(user).gid(user);
+    command
 }
 
 /// A named pipe that instances wait at.
@@ -619,6 +621,15 @@ pub fn bless_or_compare(path: &Path, text: &str) {
     let held = std::fs::read_to_string(path).unwrap_or_default();
     let hint = format!("{} differs: run PROCMAN_BLESS=1 cargo test and read the diff", path.display());
     assert!(held == text, "{hint}\n--- it says\n{held}\n--- it should say\n{text}");
+}
+
+/// Returns whether there is a program, asked for its version; says why a test is left out where there is none.
+pub fn is_installed(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        skipped(&format!("there is no {program}"));
+    }
+    found
 }
 
 /// Returns the name of a Python, for what a shell cannot do; says why a test is left out where there is none.
