@@ -18,6 +18,7 @@ mod faults_files;
 mod faults_init;
 mod faults_kernel;
 mod faults_output;
+mod faults_readers;
 mod faults_signals;
 mod faults_spawning;
 mod faults_terminal;

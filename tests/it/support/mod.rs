@@ -558,6 +558,11 @@ pub fn status_field(pid: Pid, name: &str) -> String {
     field.unwrap().trim().to_owned()
 }
 
+/// Returns the most memory that a process has had, in kB.
+pub fn peak(process: Pid) -> usize {
+    status_field(process, "VmHWM").strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
 /// Returns the parent of a process.
 pub fn parent(pid: i32) -> Option<i32> {
     stat(pid)?.get(1)?.parse().ok()
