@@ -4,6 +4,7 @@
 //! the guard, for ends of instances, for the pump and for the supervisor's deadline; it hands every fact to
 //! the supervisor and carries out what that orders. It decides nothing itself.
 
+mod facts;
 mod failed;
 mod groups;
 pub mod pump;
@@ -12,7 +13,7 @@ mod sink;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::future::{pending, ready};
+use std::future::ready;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use crate::formation::InstanceId;
 use crate::output::{Source, StreamKey, Style};
 use crate::plan::{Invocation, Plan, Program};
 use crate::process::{Exit, Pid, Sender, Signal};
+use crate::runtime::facts::{hear, noted, signalled};
 use crate::runtime::groups::Groups;
 use crate::runtime::pump::{Note, Pump};
 use crate::supervisor::{Action, Event, Group, Receiver, Request, Settings, Supervisor, Time};
@@ -428,28 +430,4 @@ fn suspend() -> Event {
     let since = Instant::now();
     signals::stop_self();
     Event::Resumed { asleep: since.elapsed() }
-}
-
-/// Waits for the guard; for ever once it is gone.
-async fn hear(link: &mut Option<Ready<Link>>) -> io::Result<(Vec<Received>, Peer)> {
-    match link {
-        Some(link) => link.read(Link::hear_guard).await,
-        None => pending().await,
-    }
-}
-
-fn signalled(received: Received, receiver: Receiver) -> Event {
-    Event::Signalled { signal: received.signal, sender: received.sender, receiver }
-}
-
-fn noted(note: Note) -> Vec<Event> {
-    match note {
-        Note::Closed => vec![Event::OutputClosed],
-        Note::Drained => vec![Event::Drained],
-        Note::Failed(error) => {
-            let reason = stdio::plain(&error);
-            stdio::write_stderr_unless_stuck(&format!("procman: cannot write to standard output: {reason}"));
-            Vec::new()
-        }
-    }
 }
