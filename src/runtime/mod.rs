@@ -7,12 +7,12 @@
 mod facts;
 mod failed;
 mod groups;
+mod order;
 pub mod pump;
 mod reason;
 mod sink;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::future::ready;
 use std::io;
 use std::time::{Duration, Instant};
@@ -23,13 +23,13 @@ use tokio::time::sleep_until;
 
 use crate::formation::InstanceId;
 use crate::output::{Source, StreamKey, Style};
-use crate::plan::{Invocation, Plan, Program};
+use crate::plan::Plan;
 use crate::process::{Exit, Pid, Sender, Signal};
 use crate::runtime::facts::{hear, noted, signalled};
 use crate::runtime::groups::Groups;
 use crate::runtime::pump::{Note, Pump};
 use crate::supervisor::{Action, Event, Group, Receiver, Request, Settings, Supervisor, Time};
-use crate::sys::child::{self, Child, Order, SpawnError};
+use crate::sys::child::{self, Child, SpawnError};
 use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::memory::OutOfMemory;
 use crate::sys::ready::Ready;
@@ -38,6 +38,7 @@ use crate::sys::startup::Inherited;
 use crate::sys::{census, signals, stdio, wait};
 
 pub use crate::runtime::failed::{Failed, Shortage};
+pub use crate::runtime::order::with_order;
 
 /// How soon to try again to tell the guard something when it has been told faster than it listens.
 const FLUSH_AGAIN: Duration = Duration::from_millis(10);
@@ -76,24 +77,6 @@ pub struct Outcome {
     pub deadline: Instant,
     /// The signals that may still come.
     pub signals: Signals,
-}
-
-/// Hands an invocation, as an order to start it, to `start`.
-pub fn with_order<T>(invocation: &Invocation, open_files: u64, start: impl FnOnce(&Order<'_>) -> T) -> T {
-    let environment: Vec<_> = invocation.environment.iter().collect();
-    let (program, arguments) = match &invocation.program {
-        Program::Shell(command) => (OsStr::new("/bin/sh"), vec![OsStr::new("-c"), OsStr::new(command)]),
-        Program::Direct { program, arguments } => {
-            (program.as_os_str(), arguments.iter().map(AsRef::as_ref).collect())
-        }
-    };
-    start(&Order {
-        program,
-        arguments: &arguments,
-        directory: &invocation.directory,
-        environment: &environment,
-        open_files,
-    })
 }
 
 /// Runs a formation until it has ended.
