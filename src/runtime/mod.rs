@@ -4,6 +4,7 @@
 //! the guard, for ends of instances, for the pump and for the supervisor's deadline; it hands every fact to
 //! the supervisor and carries out what that orders. It decides nothing itself.
 
+mod escapees;
 mod facts;
 mod failed;
 mod groups;
@@ -25,11 +26,13 @@ use crate::formation::InstanceId;
 use crate::output::{Source, StreamKey, Style};
 use crate::plan::Plan;
 use crate::process::{Exit, Pid, Sender, Signal};
+use crate::runtime::escapees::Escapees;
 use crate::runtime::facts::{hear, noted, signalled};
 use crate::runtime::groups::Groups;
 use crate::runtime::pump::{Note, Pump};
 use crate::supervisor::{Action, Event, Group, Receiver, Request, Settings, Supervisor, Time};
 use crate::sys::child::{self, Child, SpawnError};
+use crate::sys::cleanup::Cleanup;
 use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::memory::OutOfMemory;
 use crate::sys::ready::Ready;
@@ -112,6 +115,7 @@ struct Runtime<'a> {
     next_stream: usize,
     open_files: u64,
     failure: Option<(InstanceId, SpawnError)>,
+    escapees: Escapees,
     /// The deadline that the guard knows.
     told: Option<Time>,
     /// Until when this process was surely awake.
@@ -158,6 +162,7 @@ impl<'a> Runtime<'a> {
             next_stream: 0,
             open_files: job.inherited.open_files,
             failure: None,
+            escapees: Escapees::None,
             told: None,
             awake: Instant::now(),
         })
@@ -229,6 +234,7 @@ impl<'a> Runtime<'a> {
             wait::reap_orphans(&self.leaders());
             self.groups.orphans_reaped();
             events.extend(self.stopped());
+            events.extend(self.escapees());
         }
         received.iter().for_each(|received| self.continue_guard(*received));
         events.extend(received.iter().map(|received| signalled(*received, Receiver::Supervisor)));
@@ -301,7 +307,12 @@ impl<'a> Runtime<'a> {
             self.forget(&id);
             events.push(Event::GroupEmptied { id });
         }
-        events
+        // To be known before the last end is.
+        self.escapees().into_iter().chain(events).collect()
+    }
+
+    fn escapees(&mut self) -> Option<Event> {
+        if self.instances.is_empty() { self.escapees.look() } else { None }
     }
 
     /// Sees to groups that have lost their last member.
@@ -311,7 +322,8 @@ impl<'a> Runtime<'a> {
         }
         let emptied = self.groups.emptied(&self.leaders());
         emptied.iter().for_each(|id| self.forget(id));
-        emptied.into_iter().map(|id| Event::GroupEmptied { id }).collect()
+        let emptied = emptied.into_iter().map(|id| Event::GroupEmptied { id }).collect::<Vec<_>>();
+        self.escapees().into_iter().chain(emptied).collect()
     }
 
     /// Drops what is kept for an instance of which nothing is alive, after its last words.
@@ -334,6 +346,10 @@ impl<'a> Runtime<'a> {
                 Action::Say(notice) => self.pump.say(notice.to_string()),
                 // Nothing that has come in the meantime may be told before that procman was asleep.
                 Action::Suspend => status = self.handle(suspend()),
+                Action::TerminateEscapees if self.link.is_none() => {
+                    Cleanup::new(census::own_pid()).terminate_escapees(census::own_pid());
+                }
+                Action::TerminateEscapees => self.tell_guard(FromSupervisor::TerminateEscapees),
                 Action::Drain => self.pump.drain(),
                 Action::Finish(code) => status = Some(code),
             }

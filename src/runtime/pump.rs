@@ -21,7 +21,7 @@ use tokio::sync::mpsc as notes;
 
 use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
 use crate::runtime::sink::{Sink, Tally};
-use crate::sys::child::{grow_pipe, waiting_bytes};
+use crate::sys::child::{grow_pipe, has_writer, waiting_bytes};
 use crate::sys::signals::{allow_interruption, interrupt};
 use crate::sys::stdio::stdout_has_reader;
 
@@ -282,7 +282,10 @@ impl Worker {
                 Command::Open { key, source, pipe, first } => self.open(key, source, pipe, &first),
                 Command::Close { key, last } => self.close(key, &last),
                 Command::Say(line) => self.merge.say_system(&line),
-                Command::Drain => return Progress::Done,
+                Command::Drain => {
+                    self.drain();
+                    return Progress::Done;
+                }
             }
             self.write_if_large();
         }
@@ -301,14 +304,31 @@ impl Worker {
         self.streams.insert(key, Stream { pipe, full_reads: 0, size: Size::Standard, queued: Queued::No });
     }
 
+    /// Reads no more of an instance but for what its escapees say until the end, as much as its pipe holds: they have
+    /// a reader as long as procman lives.
     fn close(&mut self, key: StreamKey, last: &str) {
         self.read_what_waits(key);
         self.merge.say(key, last);
+        let Some(stream) = self.streams.get(&key) else { return };
+        self.hot_pipes -= usize::from(stream.size == Size::Grown);
+        // Fails only where registering has failed.
+        let _ = self.poll.registry().deregister(&mut SourceFd(&stream.pipe.as_raw_fd()));
+        if !has_writer(&*stream.pipe) {
+            self.forget(key);
+        }
+        self.ready.retain(|ready| *ready != key);
+    }
+
+    fn forget(&mut self, key: StreamKey) {
         self.merge.close(key);
-        if let Some(stream) = self.streams.remove(&key) {
-            self.hot_pipes -= usize::from(stream.size == Size::Grown);
-            // Fails only where registering has failed.
-            let _ = self.poll.registry().deregister(&mut SourceFd(&stream.pipe.as_raw_fd()));
+        self.streams.remove(&key);
+    }
+
+    /// Shows what escapees have said since their instances were closed.
+    fn drain(&mut self) {
+        for key in self.streams.keys().copied().collect::<Vec<_>>() {
+            self.read_what_waits(key);
+            self.forget(key);
         }
     }
 

@@ -63,6 +63,10 @@ pub enum Event {
         /// Which of procman's two processes got it.
         receiver: Receiver,
     },
+    /// No instance is alive any more, but processes are that had left their groups.
+    EscapeesLeft,
+    /// Of those none is left.
+    EscapeesGone,
     /// Memory ran out, and the kernel killed so many processes of procman's control group.
     MemoryRanOut {
         /// How many.
@@ -119,6 +123,8 @@ pub enum Action {
     Say(Notice),
     /// Stop procman itself until it is continued, and report `Resumed`.
     Suspend,
+    /// Ask those to end that have left their groups, and report `EscapeesGone`.
+    TerminateEscapees,
     /// Write what is still in the pipes, and report `Drained`.
     Drain,
     /// Leave with this exit status.

@@ -11,6 +11,7 @@ use crate::formation::InstanceId;
 use crate::process::{Exit, Pid, SAME_REQUEST, Signal, UNKILLABLE};
 use crate::supervisor::event::{Action, Event, Group, Notice, Request, StopCause, Time};
 use crate::supervisor::instance::{Force, Instance, Leader};
+use crate::supervisor::phase::{Asked, Escapees, Phase};
 use crate::supervisor::relay::{Heard, Relay};
 
 /// How long output may take after the last instance has gone.
@@ -37,28 +38,9 @@ pub struct Supervisor {
     /// the rest here and no order to spawn has to be taken back.
     waiting: VecDeque<InstanceId>,
     relay: Relay,
+    escapees: Escapees,
     /// What was said to stop leaders that live. One that is stopped by the same all the time is no news.
     stopped_by: BTreeSet<(InstanceId, Signal)>,
-}
-
-/// The state of the formation as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Running,
-    Stopping { status: i32, deadline: Time, asked: Asked },
-    Draining { status: i32, deadline: Time, until: Time, asked: Asked },
-    Finished,
-}
-
-/// How often somebody has asked to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    /// Nobody has: an instance ended, or the output was closed.
-    Never,
-    /// Once, at this time.
-    Once(Time),
-    /// Twice, the second time at this time.
-    Twice(Time),
 }
 
 impl Supervisor {
@@ -71,6 +53,7 @@ impl Supervisor {
             instances: BTreeMap::new(),
             waiting: VecDeque::new(),
             relay: Relay::default(),
+            escapees: Escapees::None,
             stopped_by: BTreeSet::new(),
         }
     }
@@ -91,6 +74,9 @@ impl Supervisor {
             Event::Signalled { signal, sender, receiver } => {
                 self.signalled(Heard { signal, sender, receiver, at: now }, &mut actions);
             }
+            Event::EscapeesLeft if self.escapees == Escapees::None => self.escapees = Escapees::Left,
+            Event::EscapeesLeft => {}
+            Event::EscapeesGone => self.escapees = Escapees::None,
             Event::MemoryRanOut { kills } => actions.push(Action::Say(Notice::OutOfMemory { kills })),
             Event::OutputClosed => self.stop(now, 0, StopCause::OutputClosed, &mut actions),
             Event::GuardLost => {
@@ -113,6 +99,7 @@ impl Supervisor {
     /// Returns when the machine wants to be told `TimePassed`; `None` while it waits for events only.
     pub fn next_deadline(&self) -> Option<Time> {
         match self.phase {
+            Phase::Stopping { deadline, .. } if self.awaits_escapees() => Some(deadline),
             Phase::Running | Phase::Stopping { .. } => {
                 self.instances.values().filter_map(Instance::deadline).min()
             }
@@ -411,14 +398,32 @@ impl Supervisor {
 
     fn drain_when_down(&mut self, now: Time, actions: &mut Vec<Action>) {
         let Phase::Stopping { status, deadline, asked } = self.phase else { return };
-        if self.instances.values().all(|instance| matches!(instance, Instance::Down { .. })) {
-            let limit = match asked {
-                Asked::Never | Asked::Once(_) => DRAIN,
-                Asked::Twice(_) => DRAIN_FORCED,
-            };
-            self.phase = Phase::Draining { status, deadline, until: now.saturating_add(limit), asked };
-            actions.push(Action::Drain);
+        if !self.is_down() {
+            return;
         }
+        match self.escapees {
+            Escapees::Left if now < deadline => {
+                self.escapees = Escapees::Asked;
+                actions.push(Action::TerminateEscapees);
+            }
+            Escapees::Asked if now < deadline => {}
+            Escapees::None | Escapees::Left | Escapees::Asked => {
+                let limit = match asked {
+                    Asked::Never | Asked::Once(_) => DRAIN,
+                    Asked::Twice(_) => DRAIN_FORCED,
+                };
+                self.phase = Phase::Draining { status, deadline, until: now.saturating_add(limit), asked };
+                actions.push(Action::Drain);
+            }
+        }
+    }
+
+    fn is_down(&self) -> bool {
+        self.instances.values().all(|instance| matches!(instance, Instance::Down { .. }))
+    }
+
+    fn awaits_escapees(&self) -> bool {
+        self.escapees == Escapees::Asked && self.is_down()
     }
 
     fn drained(&mut self, actions: &mut Vec<Action>) {

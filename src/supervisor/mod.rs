@@ -7,6 +7,7 @@
 pub mod event;
 pub mod instance;
 pub mod machine;
+mod phase;
 mod relay;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]

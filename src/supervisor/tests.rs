@@ -196,6 +196,55 @@ fn what_the_kernel_did_for_lack_of_memory_is_said_and_changes_nothing() {
     );
 }
 
+#[test]
+fn output_is_drained_when_those_have_ended_who_left_their_groups() {
+    check(
+        "
+        start web.1           -> spawn web.1
+        spawned web.1 11      ->
+        SIGTERM               -> say stopping for SIGTERM, terminate web.1
+        escapees left         ->
+        +1s exited web.1 0    -> terminate escapees
+        +1s escapees gone     -> drain
+        drained               -> finish 0
+        ",
+    );
+    // They have as long as the instances.
+    check(
+        "
+        start web.1           -> spawn web.1
+        spawned web.1 11      ->
+        escapees left         ->
+        exited web.1 3        -> terminate escapees
+        +4900ms               ->
+        +100ms                -> drain
+        escapees gone         ->
+        drained               -> finish 3
+        ",
+    );
+    check(
+        "
+        start web.1           -> spawn web.1
+        spawned web.1 11      ->
+        SIGINT                -> say stopping for SIGINT, terminate web.1
+        escapees left         ->
+        exited web.1 0        -> terminate escapees
+        +1s SIGINT            -> say forced by SIGINT, drain
+        drained               -> finish 130
+        ",
+    );
+    check(
+        "
+        start web.1           -> spawn web.1
+        spawned web.1 11      ->
+        escapees left         ->
+        escapees gone         ->
+        exited web.1 0        -> drain
+        drained               -> finish 0
+        ",
+    );
+}
+
 // A request to stop
 
 #[test]

@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, rlim_t};
 
 use crate::process::{Exit, Pid, Signal};
@@ -185,6 +186,14 @@ pub fn waiting_bytes(pipe: &impl AsFd) -> usize {
     // SAFETY: FIONREAD writes one int.
     let result = unsafe { libc::ioctl(pipe.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
     if result == 0 { usize::try_from(count).unwrap_or_default() } else { 0 }
+}
+
+/// Returns whether anybody can still write into a pipe.
+pub fn has_writer(pipe: &impl AsFd) -> bool {
+    let mut descriptors = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+    let hung_up = PollFlags::POLLHUP | PollFlags::POLLERR;
+    let seen = poll(&mut descriptors, PollTimeout::ZERO).ok().and_then(|_| descriptors[0].revents());
+    seen.is_none_or(|seen| !seen.intersects(hung_up))
 }
 
 /// Makes a pipe hold more, where the system allows it.

@@ -50,7 +50,7 @@ impl Cleanup {
         self.groups.retain(|group| *group != leader);
     }
 
-    /// Asks those to end that are in no known group, but for `spared`.
+    /// Asks those to end that are in no known group, but for `spared`; each once.
     pub fn terminate_escapees(&mut self, spared: Pid) {
         let everybody = census::descendants(self.own).unwrap_or_default();
         let escaped = everybody.iter().filter(|member| !self.groups.contains(&member.group));

@@ -193,6 +193,7 @@ impl Guard {
             match message {
                 FromSupervisor::GroupStarted(leader) => self.cleanup.add_group(leader),
                 FromSupervisor::GroupEnded(leader) => self.cleanup.remove_group(leader),
+                FromSupervisor::TerminateEscapees => self.cleanup.terminate_escapees(self.ward),
                 FromSupervisor::StopWithin(milliseconds) => {
                     let (now, within) = (Instant::now(), Duration::from_millis(milliseconds.into()));
                     self.stop = Some(Stop { deadline: now + within, escapees_at: now + within / 2 });

@@ -17,6 +17,8 @@ pub enum FromSupervisor {
     GroupStarted(Pid),
     /// That group is gone, and its number may mean somebody else soon.
     GroupEnded(Pid),
+    /// No group is left: those are to be asked to end that had left theirs.
+    TerminateEscapees,
     /// The formation stops: everything must be gone in this many milliseconds.
     StopWithin(u32),
 }
@@ -66,6 +68,7 @@ impl Link {
             FromSupervisor::GroupStarted(leader) => [1, leader.0, 0, 0],
             FromSupervisor::GroupEnded(leader) => [2, leader.0, 0, 0],
             FromSupervisor::StopWithin(milliseconds) => [3, milliseconds.cast_signed(), 0, 0],
+            FromSupervisor::TerminateEscapees => [4, 0, 0, 0],
         });
     }
 
@@ -89,6 +92,7 @@ impl Link {
             [1, leader, ..] => Some(FromSupervisor::GroupStarted(Pid(leader))),
             [2, leader, ..] => Some(FromSupervisor::GroupEnded(Pid(leader))),
             [3, milliseconds, ..] => Some(FromSupervisor::StopWithin(milliseconds.cast_unsigned())),
+            [4, ..] => Some(FromSupervisor::TerminateEscapees),
             _ => None,
         };
         (messages.into_iter().filter_map(meaning).collect(), peer)
@@ -179,6 +183,7 @@ mod tests {
             FromSupervisor::GroupStarted(Pid(12)),
             FromSupervisor::GroupEnded(Pid(12)),
             FromSupervisor::StopWithin(u32::MAX),
+            FromSupervisor::TerminateEscapees,
         ];
         told.iter().for_each(|message| supervisor.tell_guard(*message));
         assert_eq!(guard.hear_supervisor(), (told.to_vec(), Peer::Present));

@@ -119,6 +119,35 @@ mod escapees {
     }
 
     #[test]
+    fn the_last_words_of_an_escapee_are_shown() {
+        let app = App::new("web: setsid sh daemon.sh & read go < go; exit 9\nworker: exec sleep 1000\n");
+        // It cannot clean up if its words have no reader.
+        app.file(
+            "daemon.sh",
+            "trap 'echo stopping; sleep 0.1; echo cleaned up; touch clean; exit' TERM\n\
+             echo ready; while :; do sleep 1000 & wait; done\n",
+        );
+        for is_asked in [true, false] {
+            let mut go = app.gate("go");
+            let running = app.start(&["--no-timestamp", "-t", "1000"]);
+            running.wait_for("| ready");
+            if is_asked {
+                running.signal(Signal::SIGTERM)
+            } else {
+                go.open()
+            }
+            let end = running.finish();
+            app.assert_nothing_is_left();
+            let lines = end.lines_of("web.1");
+            assert_eq!(lines[lines.len() - 2..], ["stopping", "cleaned up"], "{}", end.stdout);
+            assert_eq!((end.status, &*end.stderr), (Some(if is_asked { 0 } else { 9 }), ""));
+            for file in ["clean", "go"] {
+                std::fs::remove_file(app.root().join(file)).unwrap();
+            }
+        }
+    }
+
+    #[test]
     fn an_escapee_that_ignores_sigterm_is_killed_after_the_grace_period() {
         let (app, running) = with_sleepers(STUBBORN, 1, &["-t", "1"]);
         running.signal(Signal::SIGTERM);

@@ -7,8 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{
-    App, IDLE, IDLE_ON, NOBODY, Running, arguments, guard_of, is_installed, parent, processes, procman,
-    skipped, state, supervisor_of, wait_until,
+    App, IDLE, IDLE_ON, Running, arguments, guard_of, is_installed, parent, processes, procman, skipped,
+    state, supervisor_of, wait_until,
 };
 
 const UNSHARE: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child"];
@@ -288,6 +288,8 @@ fn below_another_init_nothing_is_lost_and_nothing_said() {
 #[test]
 #[cfg(not(procman_portable))]
 fn what_proc_does_not_show_is_ended_too() {
+    use crate::support::NOBODY;
+
     let app = App::new("");
     let tag = app.tag();
     let line =

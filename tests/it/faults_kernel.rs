@@ -17,7 +17,7 @@ fn with_a_way_to_root(procfile: &str) -> Option<App> {
     // Nobody else gets into the app's directory.
     app.copy_program("setpriv", 0o4755);
     let mut tried = run_by(NOBODY, app.command(app.root().join("setpriv")));
-    if !tried.args(["--reuid=0", "true"]).status().is_ok_and(|status| status.success()) {
+    if !tried.args(["--reuid=0", "true"]).output().is_ok_and(|output| output.status.success()) {
         skipped("no program can change its user here");
         return None;
     }

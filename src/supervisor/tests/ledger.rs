@@ -20,6 +20,7 @@ pub struct Ledger {
     bodies: BTreeMap<InstanceId, Body>,
     stop: Option<Stop>,
     guard: Guard,
+    escapees: Escapees,
     /// What instances were said to be stopped by.
     stopped_by: BTreeSet<(InstanceId, Signal)>,
 }
@@ -29,6 +30,14 @@ pub struct Ledger {
 enum Guard {
     Present,
     Lost,
+}
+
+/// Whether anything is alive outside of all groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Escapees {
+    None,
+    Left,
+    Asked,
 }
 
 /// What is in the world of an instance.
@@ -83,7 +92,7 @@ impl Stop {
 impl Ledger {
     pub fn new(grace: Duration) -> Self {
         let (bodies, stopped_by) = (BTreeMap::new(), BTreeSet::new());
-        Ledger { grace, bodies, stop: None, guard: Guard::Present, stopped_by }
+        Ledger { grace, bodies, stop: None, guard: Guard::Present, escapees: Escapees::None, stopped_by }
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -151,6 +160,8 @@ impl Ledger {
                 self.guard == Guard::Lost
             }
             Event::OutputClosed => !self.is_stopping(),
+            Event::EscapeesLeft => self.escapees == Escapees::None,
+            Event::EscapeesGone => self.escapees != Escapees::None,
             Event::GuardLost => self.guard == Guard::Present,
             Event::Drained => self.is_draining(),
             Event::Signalled { .. }
@@ -210,6 +221,8 @@ impl Ledger {
                 self.begin_stop(now, 0, Some(now));
             }
             Event::OutputClosed => self.begin_stop(now, 0, None),
+            Event::EscapeesLeft => self.escapees = Escapees::Left,
+            Event::EscapeesGone => self.escapees = Escapees::None,
             Event::GuardLost => {
                 self.guard = Guard::Lost;
                 if !self.is_stopping() {
@@ -286,8 +299,16 @@ impl Ledger {
             }
             Action::Say(notice) => self.hear(now, notice)?,
             Action::Suspend => {}
+            Action::TerminateEscapees => {
+                ensure(self.nothing_alive(), "escapees are asked to end after the last end")?;
+                ensure(self.escapees == Escapees::Left, "escapees are asked to end once")?;
+                self.stopping()?;
+                self.escapees = Escapees::Asked;
+            }
             Action::Drain => {
                 ensure(self.nothing_alive(), "output is drained after the last end")?;
+                let is_over = self.deadline().is_some_and(|at| at <= now);
+                ensure(self.escapees == Escapees::None || is_over, "output is drained after escapees")?;
                 let stop = self.stopping()?;
                 ensure(stop.output == Output::Flowing, "output is drained once")?;
                 stop.output = Output::Draining;
@@ -367,7 +388,8 @@ impl Ledger {
                 Body::Waiting => return Err(format!("{id} waits although the formation stops")),
             }
         }
-        let stuck = self.nothing_alive() && stop.output == Output::Flowing;
+        let patient = self.escapees == Escapees::Asked && now < stop.deadline;
+        let stuck = self.nothing_alive() && stop.output == Output::Flowing && !patient;
         ensure(!stuck, "output is drained as soon as nothing is alive")
     }
 
@@ -407,6 +429,8 @@ impl Ledger {
             | Event::Exited { .. }
             | Event::GroupEmptied { .. }
             | Event::Signalled { .. }
+            | Event::EscapeesLeft
+            | Event::EscapeesGone
             | Event::MemoryRanOut { .. }
             | Event::OutputClosed
             | Event::GuardLost

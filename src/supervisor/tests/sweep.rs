@@ -32,6 +32,7 @@ const STATES: &[&[&str]] = &[
     &["start web.1", "spawned web.1 11", "SIGTERM", "exited web.1 3 leaving"],
     &["start web.1", "spawned web.1 11", "SIGTERM", "exited web.1 3 leaving", "+5s"],
     &["start web.1", "spawned web.1 11", "SIGTERM", "guard lost"],
+    &["start web.1", "spawned web.1 11", "SIGTERM", "escapees left", "exited web.1 0"],
     // Asked a second time.
     &["start web.1", "SIGTERM", "+1s SIGTERM"],
     &["start web.1", "spawned web.1 11", "SIGTERM", "+1s SIGTERM"],
@@ -79,6 +80,8 @@ const EVENTS: &[&str] = &[
     "SIGUSR1 from 77",
     "SIGUSR1@supervisor from 77",
     "out-of-memory 2",
+    "escapees left",
+    "escapees gone",
     "output closed",
     "guard lost",
     "resumed +60s",

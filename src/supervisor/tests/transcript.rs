@@ -136,6 +136,8 @@ fn event(words: &[&str]) -> Event {
             Event::Exited { id: id(name), exit: Exit::Signal(signal(by)), group: group(rest) }
         }
         ["emptied", name] => Event::GroupEmptied { id: id(name) },
+        ["escapees", "left"] => Event::EscapeesLeft,
+        ["escapees", "gone"] => Event::EscapeesGone,
         ["out-of-memory", kills] => Event::MemoryRanOut { kills: kills.parse().unwrap() },
         ["output", "closed"] => Event::OutputClosed,
         ["guard", "lost"] => Event::GuardLost,
@@ -219,6 +221,8 @@ fn show_event(event: &Event) -> String {
                 Sender::Process(pid) => format!("{heard} from {pid}"),
             }
         }
+        Event::EscapeesLeft => "escapees left".into(),
+        Event::EscapeesGone => "escapees gone".into(),
         Event::MemoryRanOut { kills } => format!("out-of-memory {kills}"),
         Event::OutputClosed => "output closed".into(),
         Event::GuardLost => "guard lost".into(),
@@ -248,6 +252,7 @@ fn show_actions(actions: &[Action]) -> String {
             Action::Spawn(id) => format!("spawn {id}"),
             Action::Say(notice) => format!("say {}", show_notice(notice)),
             Action::Suspend => "suspend".into(),
+            Action::TerminateEscapees => "terminate escapees".into(),
             Action::Drain => "drain".into(),
             Action::Finish(status) => format!("finish {status}"),
         });

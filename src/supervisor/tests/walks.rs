@@ -72,6 +72,8 @@ enum Incident {
         receiver: Receiver,
     },
     MemoryRanOut,
+    /// Something has left its group; it ends so long after it has been asked to, or never.
+    Escaped(Option<Duration>),
     OutputClosed,
     GuardLost,
     /// Somebody stops an instance that lives.
@@ -92,6 +94,7 @@ enum Plan {
     LeaderEnds(InstanceId, Exit),
     GroupEmpties(InstanceId),
     OutputWritten,
+    EscapeesEnd,
     Happen(Incident),
 }
 
@@ -100,6 +103,8 @@ struct World {
     now: Time,
     life: Life,
     plans: Vec<(Time, Plan)>,
+    /// How long escapees take to end.
+    escapees: Option<Duration>,
 }
 
 impl World {
@@ -110,7 +115,7 @@ impl World {
             at += wait;
             plans.push((at, Plan::Happen(incident)));
         }
-        World { player: Player::new(life.grace), now: Duration::ZERO, life, plans }
+        World { player: Player::new(life.grace), now: Duration::ZERO, life, plans, escapees: None }
     }
 
     /// Lives until nothing is planned and nothing awaited. If nobody has ended the formation by then, a
@@ -181,6 +186,7 @@ impl World {
             // Something else ended it before.
             Plan::LeaderEnds(..) | Plan::GroupEmpties(_) => {}
             Plan::OutputWritten => self.tell(Event::Drained),
+            Plan::EscapeesEnd => self.tell(Event::EscapeesGone),
             Plan::Happen(incident) => self.befall(incident),
         }
     }
@@ -189,6 +195,10 @@ impl World {
         match incident {
             Incident::Signal { signal, sender, receiver } => {
                 self.tell(Event::Signalled { signal, sender, receiver });
+            }
+            Incident::Escaped(after) => {
+                self.escapees = after;
+                self.tell(Event::EscapeesLeft);
             }
             Incident::MemoryRanOut => self.tell(Event::MemoryRanOut { kills: 1 }),
             Incident::OutputClosed => self.tell(Event::OutputClosed),
@@ -225,6 +235,11 @@ impl World {
                 }
                 Action::Signal(..) | Action::Say(_) => {}
                 Action::Suspend => self.sleep(Duration::from_secs(7)),
+                Action::TerminateEscapees => {
+                    if let Some(after) = self.escapees {
+                        self.plan(after, Plan::EscapeesEnd);
+                    }
+                }
                 Action::Drain => {
                     if let Some(drain) = self.life.drain {
                         self.plan(drain, Plan::OutputWritten);
@@ -326,6 +341,7 @@ fn incident() -> impl Strategy<Value = Incident> {
         6 => (signal(), sender(), receiver())
             .prop_map(|(signal, sender, receiver)| Incident::Signal { signal, sender, receiver }),
         1 => Just(Incident::MemoryRanOut),
+        1 => option::of(tenths(0..=40)).prop_map(Incident::Escaped),
         1 => Just(Incident::OutputClosed),
         1 => Just(Incident::GuardLost),
         1 => select(vec![Signal::STOP, Signal::TTIN]).prop_map(Incident::Stopped),
@@ -362,6 +378,7 @@ fn nonsense() -> impl Strategy<Value = Event> {
         who().prop_map(|id| Event::Stopped { id, signal: Signal::TTIN }),
         who().prop_map(|id| Event::GroupEmptied { id }),
         Just(Event::Drained),
+        Just(Event::EscapeesGone),
     ]
 }
 
