@@ -14,7 +14,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-use crate::quote::escaped;
+use crate::quote::{escaped, excerpt};
 
 pub use crate::config::foreman::{Fault, FaultKind, from_foreman};
 
@@ -108,7 +108,7 @@ pub struct OptionError {
 
 impl OptionError {
     fn new(value: &str, expected: &'static str) -> OptionError {
-        OptionError { value: escaped(value), expected }
+        OptionError { value: excerpt(value), expected }
     }
 }
 

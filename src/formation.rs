@@ -224,7 +224,11 @@ fn suggestion(nearest: &Option<ProcessType>) -> String {
 }
 
 fn listed(types: &[ProcessType]) -> String {
-    let names: Vec<String> = types.iter().map(|process| format!("`{process}`")).collect();
+    const MOST: usize = 20;
+    let mut names: Vec<String> = types.iter().take(MOST).map(|process| format!("`{process}`")).collect();
+    if types.len() > MOST {
+        names.push(format!("… and {} more", types.len() - MOST));
+    }
     names.join(", ")
 }
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::config::{OptionError, Options, split_files};
-use crate::quote::escaped;
+use crate::quote::excerpt;
 
 /// A line of a `.foreman` file that sets nothing. The rest of the file still holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn read_line(line: &str, options: &mut Options) -> Result<(), FaultKind> {
         "timestamp" => options.timestamp = parse("timestamp", value.map(switch))?,
         "color" => options.color = parse("color", value.map(switch))?,
         "app" | "log" | "run" | "template" | "user" => {}
-        key => return Err(FaultKind::UnknownKey { key: escaped(key) }),
+        key => return Err(FaultKind::UnknownKey { key: excerpt(key) }),
     }
     Ok(())
 }
