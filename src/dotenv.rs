@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::dotenv::value::{Value, evaluate};
 use crate::fault::{self, Severity};
+use crate::quote::excerpt;
 
 /// The variables set by the files read so far. Its `Debug` shows names only, for values are secrets.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -75,26 +76,37 @@ pub enum FaultKind {
     #[error("line ignored: no `=` after the variable name")]
     NoEquals,
     /// Ruby and node keep quotes and text as they are, python, godotenv and Compose refuse, a shell joins them.
-    #[error("line ignored: text after the closing quote of `{name}`")]
+    #[error("line ignored: text after the closing quote of `{}`", excerpt(name))]
     TextAfterQuote { name: String },
-    #[error("the quote that opens the value of `{name}` is never closed")]
+    #[error("the quote that opens the value of `{}` is never closed", excerpt(name))]
     Unterminated { name: String },
-    #[error("NUL in the value of `{name}`")]
+    #[error("NUL in the value of `{}`", excerpt(name))]
     Nul { name: String },
-    #[error("the value of `{name}` expands to more than a process can be given")]
+    #[error("the value of `{}` expands to more than a process can be given", excerpt(name))]
     TooLarge { name: String },
+    /// Else what follows, perhaps the next line, would be a part of this one. Between quotes it is one of the value.
+    #[error("a carriage return within the line of `{}`: {OLD_MAC}", excerpt(name))]
+    ReturnInLine { name: String },
+    #[error("a carriage return within a comment: {OLD_MAC}")]
+    ReturnInComment,
     #[error("not UTF-8 text")]
     NotUtf8,
 }
+
+const OLD_MAC: &str = "the file may have old Mac line ends";
 
 impl FaultKind {
     /// Returns whether procman can go on in spite of it.
     pub fn severity(&self) -> Severity {
         match self {
-            FaultKind::NoName | FaultKind::NoEquals | FaultKind::TextAfterQuote { .. } => Severity::Warning,
+            FaultKind::NoName
+            | FaultKind::NoEquals
+            | FaultKind::TextAfterQuote { .. }
+            | FaultKind::ReturnInComment => Severity::Warning,
             FaultKind::Unterminated { .. }
             | FaultKind::Nul { .. }
             | FaultKind::TooLarge { .. }
+            | FaultKind::ReturnInLine { .. }
             | FaultKind::NotUtf8 => Severity::Error,
         }
     }
@@ -194,8 +206,9 @@ fn assignment(text: &str) -> Result<Option<Assignment<'_>>, (usize, FaultKind)> 
     let line = text.split('\n').next().unwrap_or_default().trim_end_matches('\r');
     let mut at = skip(line, 0, &BLANKS);
     if at == line.len() || line[at..].starts_with('#') {
-        return Ok(None);
+        return return_within(text, at).map_or(Ok(None), |at| Err((at, FaultKind::ReturnInComment)));
     }
+    let content = at;
     let mut name = name_at(line, at);
     if name == "export" {
         let next = skip(line, at + name.len(), &BLANKS);
@@ -224,7 +237,22 @@ fn assignment(text: &str) -> Result<Option<Assignment<'_>>, (usize, FaultKind)> 
         let quote = usize::from(!matches!(value, Value::Plain(_)));
         return Err((start + quote + nul, FaultKind::Nul { name: name.to_owned() }));
     }
+    let at_return = match value {
+        Value::Plain(_) => return_within(text, content),
+        Value::Single(_) | Value::Double(_) => {
+            text[content..start].find('\r').map(|at| content + at).or_else(|| return_within(text, end))
+        }
+    };
+    if let Some(at) = at_return {
+        return Err((at, FaultKind::ReturnInLine { name: name.to_owned() }));
+    }
     Ok(Some(Assignment { name, value, start, end }))
+}
+
+/// Returns the offset of the first carriage return from `at` on that something follows in its line.
+fn return_within(text: &str, at: usize) -> Option<usize> {
+    let line = text[at..].split('\n').next()?;
+    line.trim_end_matches(BLANKS).find('\r').map(|found| at + found)
 }
 
 /// Returns the offset of the first character at or after `at` that is none of `skipped`.
@@ -476,6 +504,35 @@ mod tests {
         for line in ["A", "A\r", "A\r\n", "A\r\r\n"] {
             check(line, &["warning 1:2 line ignored: no `=` after the variable name"]);
         }
+    }
+
+    /// The next line became a part of the value, and all after a comment one comment.
+    #[test]
+    fn a_carriage_return_within_a_line_is_a_fault_where_it_stands() {
+        let mac = "the file may have old Mac line ends";
+        for (line, column) in [
+            ("A=1\rB=2\r", 4),
+            ("A=\rB=2", 3),
+            ("  A=é # c\rB=2", 10),
+            ("A='1' # c\rB=2", 10),
+            ("A=\r'1'", 3),
+            ("export\rA=1", 7),
+        ] {
+            check(line, &[&format!("error 1:{column} a carriage return within the line of `A`: {mac}")]);
+        }
+        let words = format!("warning 1:4 a carriage return within a comment: {mac}");
+        check("# c\rA=1\nB=2\n", &["B=2", &words]);
+        for line in ["\rA=1\r", "A=1 \r \n", "A='1'\r \r\n", "A=1 # c\r"] {
+            check(line, &["A=1"]);
+        }
+        check("A='1\r2'\n", &["A=1\r2"]);
+    }
+
+    #[test]
+    fn a_message_cuts_a_long_name() {
+        let words = "line ignored: text after the closing quote of";
+        let line = format!("{}='1'x", "A".repeat(100_000));
+        check(line, &[&format!("warning 1:100005 {words} `{}…`", "A".repeat(64))]);
     }
 
     #[test]

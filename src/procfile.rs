@@ -116,21 +116,32 @@ pub enum FaultKind {
     Duplicate { name: ProcessType, first: usize },
     #[error("NUL in the command of `{name}`")]
     Nul { name: ProcessType },
+    /// Else what follows, perhaps the next entry, would be a part of this one.
+    #[error("a carriage return within the command of `{name}`: {OLD_MAC}")]
+    ReturnInCommand { name: ProcessType },
+    #[error("a carriage return within a comment: {OLD_MAC}")]
+    ReturnInComment,
     #[error("not UTF-8 text")]
     NotUtf8,
     #[error("no process at all: write `name: command`")]
     NoEntry,
 }
 
+const OLD_MAC: &str = "the file may have old Mac line ends";
+
 impl FaultKind {
     /// Returns whether procman can go on in spite of it.
     pub fn severity(&self) -> Severity {
         match self {
-            FaultKind::NotAnEntry | FaultKind::Indented { .. } | FaultKind::NotAName(_) => Severity::Warning,
+            FaultKind::NotAnEntry
+            | FaultKind::Indented { .. }
+            | FaultKind::NotAName(_)
+            | FaultKind::ReturnInComment => Severity::Warning,
             FaultKind::LongName(_)
             | FaultKind::NoCommand { .. }
             | FaultKind::Duplicate { .. }
             | FaultKind::Nul { .. }
+            | FaultKind::ReturnInCommand { .. }
             | FaultKind::NotUtf8
             | FaultKind::NoEntry => Severity::Error,
         }
@@ -168,7 +179,7 @@ pub fn parse(text: &[u8]) -> Parsed {
     parsed
 }
 
-/// What surrounds names and commands; so a carriage return vanishes at the end of a line, and stays within a command.
+/// What surrounds names and commands; so a carriage return vanishes at the end of a line.
 const BLANKS: [char; 3] = [' ', '\t', '\r'];
 
 /// Returns the name and command of one line, nothing for a comment, or the column and kind of its fault.
@@ -179,10 +190,11 @@ fn read_line(bytes: &[u8]) -> Result<Option<(ProcessType, String)>, (usize, Faul
     };
     let line = line.trim_end_matches(BLANKS);
     let content = line.trim_start_matches(BLANKS);
-    if content.is_empty() || content.starts_with('#') {
-        return Ok(None);
-    }
     let indent = line.len() - content.len();
+    let at_return = content.find('\r').map(|at| column(&line[..indent + at]));
+    if content.is_empty() || content.starts_with('#') {
+        return at_return.map_or(Ok(None), |column| Err((column, FaultKind::ReturnInComment)));
+    }
     let Some((name, command)) = content.split_once(':') else {
         return Err((indent + 1, FaultKind::NotAnEntry));
     };
@@ -197,6 +209,9 @@ fn read_line(bytes: &[u8]) -> Result<Option<(ProcessType, String)>, (usize, Faul
     let command = command.trim_start_matches(BLANKS);
     if command.is_empty() {
         return Err((column(line), FaultKind::NoCommand { name }));
+    }
+    if let Some(column) = at_return {
+        return Err((column, FaultKind::ReturnInCommand { name }));
     }
     if let Some(nul) = command.find('\0') {
         let before = line.len() - command.len() + nul;
@@ -272,8 +287,21 @@ mod tests {
     /// A line end that a conversion had doubled left a carriage return in the command, and made an entry of a blank line.
     #[test]
     fn several_carriage_returns_vanish_as_one_does() {
-        check("web: x\r\r\n\r\r\n\r# y\nworker:\r z \r\r", &["1 web=x", "4 worker=z"]);
-        check("web: a\rb\nworker:\r\r\n", &["1 web=a\rb", "error 2:8 no command after `worker:`"]);
+        check("web: x\r\r\n\r\r\n\r# y\nworker: z \r\r", &["1 web=x", "4 worker=z"]);
+        check("web: a\nworker:\r\r\n", &["1 web=a", "error 2:8 no command after `worker:`"]);
+    }
+
+    /// The next entry became a part of the command, and all after a comment one comment.
+    #[test]
+    fn a_carriage_return_within_a_line_is_a_fault_where_it_stands() {
+        let mac = "the file may have old Mac line ends";
+        let words = |name| format!("a carriage return within the command of `{name}`: {mac}");
+        check("web: é\rworker: y\r", &[&format!("error 1:7 {}", words("web"))]);
+        check("web: x\nworker:\r y\n", &["1 web=x", &format!("error 2:8 {}", words("worker"))]);
+        check(
+            " # x\rweb: y\nweb: z\n",
+            &["2 web=z", &format!("warning 1:5 a carriage return within a comment: {mac}")],
+        );
     }
 
     #[test]

@@ -48,9 +48,14 @@ fn check_every_line_is_told(parsed: &Parsed, text: &[u8]) {
 fn says_something(line: &[u8]) -> bool {
     match line.iter().find(|byte| !BLANKS.contains(&char::from(**byte))) {
         None => false,
-        Some(b'#') => str::from_utf8(line).is_err(),
+        Some(b'#') => str::from_utf8(line).is_err() || has_return_within(line),
         Some(_) => true,
     }
+}
+
+/// Returns whether a carriage return stands between what the line says.
+fn has_return_within(line: &[u8]) -> bool {
+    String::from_utf8_lossy(line).trim_matches(BLANKS).contains('\r')
 }
 
 fn check_entries(parsed: &Parsed, text: &[u8]) {
@@ -59,7 +64,7 @@ fn check_entries(parsed: &Parsed, text: &[u8]) {
         let (before, rest) = place(text, *line, name.as_str().len() + 1);
         assert_eq!((before.as_str(), rest.starts_with(':')), (name.as_str(), true));
         assert_eq!(rest[1..].trim_matches(BLANKS), command);
-        assert!(!command.is_empty() && !command.contains('\0'), "a command can be given to a shell");
+        assert!(!command.is_empty() && !command.contains(['\0', '\r']), "a command can be given to a shell");
     }
     for (index, entry) in parsed.entries.iter().enumerate() {
         assert!(parsed.entries[..index].iter().all(|other| other.name != entry.name), "no name twice");
@@ -87,6 +92,12 @@ fn check_fault(fault: &Fault, parsed: &Parsed, text: &[u8]) {
             *first < fault.line && rest.starts_with(name.as_str()) && parsed.entries.iter().any(is_first)
         }
         FaultKind::Nul { name } => before.starts_with(&format!("{name}:")) && rest.starts_with('\0'),
+        FaultKind::ReturnInCommand { name } => {
+            before.starts_with(&format!("{name}:")) && rest.starts_with('\r') && !is_blank(&rest)
+        }
+        FaultKind::ReturnInComment => {
+            before.trim_start_matches(BLANKS).starts_with('#') && rest.starts_with('\r') && !is_blank(&rest)
+        }
         FaultKind::NotUtf8 => is_no_text(text, fault.line, fault.column),
         FaultKind::NoEntry => {
             parsed.entries.is_empty()

@@ -18,7 +18,7 @@ const TABLE: &[Row] = &[
     // How the words of others stand in a message.
     ("quote", &[], &[]),
     ("procfile", &["fault", "quote"], &[]),
-    ("dotenv", &["fault"], &["dotenvy"]),
+    ("dotenv", &["fault", "quote"], &["dotenvy"]),
     ("config", &["quote"], &["serde", "toml"]),
     // `ProcessType` is what a count belongs to.
     ("formation", &["procfile", "quote"], &[]),
