@@ -23,6 +23,8 @@ pub enum Failure {
     NoProcfile(PathBuf),
     /// There is no directory where the app root is said to be.
     NoRoot(PathBuf),
+    /// Where procman was started cannot be told.
+    WorkingDirectory(io::Error),
     /// A file cannot be read.
     Unreadable(PathBuf, io::Error),
     /// What was read has faults.
@@ -59,6 +61,7 @@ impl Failure {
             Failure::Command(error, _) | Failure::Instance(_, error) => error.exit().status(),
             Failure::NoProcfile(_)
             | Failure::NoRoot(_)
+            | Failure::WorkingDirectory(_)
             | Failure::Unreadable(..)
             | Failure::Faulty(_)
             | Failure::Several(_)
@@ -83,6 +86,12 @@ impl fmt::Display for Failure {
                 write!(f, "hint: `-d DIR` names the app's directory, `-f FILE` the Procfile itself")
             }
             Failure::NoRoot(path) => write!(f, "procman: no directory at `{}`", escaped_path(path)),
+            Failure::WorkingDirectory(error) if error.kind() == io::ErrorKind::NotFound => {
+                write!(f, "procman: the working directory is gone")
+            }
+            Failure::WorkingDirectory(error) => {
+                write!(f, "procman: cannot tell the working directory: {}", plain(error))
+            }
             Failure::Unreadable(path, error) => {
                 write!(f, "procman: cannot read `{}`: {}", escaped_path(path), plain(error))
             }
@@ -123,14 +132,15 @@ fn spawn(error: &SpawnError) -> String {
         SpawnError::Directory { directory, source } => {
             format!("cannot use `{}` as working directory: {}", escaped_path(directory), plain(source))
         }
-        // Of a name without a slash, the system says only that it has looked everywhere.
-        SpawnError::Program { program, source }
-            if source.kind() == io::ErrorKind::NotFound && !program.contains('/') =>
-        {
-            format!("cannot run `{}`: not found in `PATH`", escaped(program))
-        }
         SpawnError::Program { program, source } => {
-            format!("cannot run `{}`: {}", escaped(program), plain(source))
+            let is_path = program.contains('/');
+            let name = if is_path { escaped(program) } else { excerpt(program) };
+            // Of a name without a slash, the system says only that it has looked everywhere.
+            if source.kind() == io::ErrorKind::NotFound && !is_path {
+                format!("cannot run `{name}`: not found in `PATH`")
+            } else {
+                format!("cannot run `{name}`: {}", plain(source))
+            }
         }
         SpawnError::Interpreter(missing) => missing.to_string(),
         SpawnError::TooLarge { total, largest, size } => {

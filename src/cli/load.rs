@@ -66,16 +66,15 @@ impl App {
             (None, None) => PathBuf::from("Procfile"),
         };
         let directory = options.root.clone().unwrap_or_else(|| directory_of(&procfile));
-        let here = Path::new(".").join(&directory);
-        let root = std::path::absolute(&here).map_err(|error| Failure::Unreadable(here, error))?;
+        let root = absolute(&directory)?;
+        absolute(&procfile)?;
         let content = read_if_there(&procfile)?.ok_or_else(|| Failure::NoProcfile(procfile.clone()))?;
         if !root.is_dir() {
             return Err(Failure::NoRoot(directory));
         }
         let parsed = procfile::parse(&content.bytes);
-        for fault in &parsed.faults {
-            findings.add(&procfile, At::of(fault), fault.kind.severity(), fault.kind.to_string());
-        }
+        let faults = parsed.faults.iter();
+        findings.add_all(&procfile, faults.map(|fault| (At::of(fault), fault.kind.severity(), &fault.kind)));
         let owner = content.access.map(|access| access.owner);
         let (env, env_files) = read_env(&options, &directory, owner, &mut findings);
         Ok(App { options, entries: parsed.entries, findings, env, env_files, root })
@@ -130,6 +129,35 @@ impl Findings {
 
     fn add(&mut self, path: &Path, at: At, severity: Severity, text: String) {
         self.0.push(Finding { path: path.to_path_buf(), at, severity, text });
+    }
+
+    /// Adds the first faults of one file, errors before warnings where not all can be shown, and how many more there are.
+    fn add_all<Kind: fmt::Display>(
+        &mut self,
+        path: &Path,
+        faults: impl Iterator<Item = (At, Severity, Kind)> + Clone,
+    ) {
+        const MOST: usize = 20;
+        let errors =
+            faults.clone().filter(|(_, severity, _)| *severity == Severity::Error).take(MOST).count();
+        let (mut room_for_errors, mut room_for_warnings) = (errors, MOST - errors);
+        let (mut more, mut worst) = (0, Severity::Warning);
+        for (at, severity, text) in faults {
+            let room = match severity {
+                Severity::Error => &mut room_for_errors,
+                Severity::Warning => &mut room_for_warnings,
+            };
+            if *room > 0 {
+                *room -= 1;
+                self.add(path, at, severity, text.to_string());
+            } else {
+                more += 1;
+                worst = worst.max(severity);
+            }
+        }
+        if more > 0 {
+            self.add(path, At::File, worst, format!("… and {more} more"));
+        }
     }
 }
 
@@ -186,9 +214,8 @@ fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Fai
     let path = place.join(".foreman");
     if let Some(content) = read_if_there(&path)? {
         let (found, faults) = config::from_foreman(&text_of(&path, content)?);
-        for fault in faults {
-            findings.add(&path, At::Line(fault.line), Severity::Warning, fault.kind.to_string());
-        }
+        let faults = faults.iter();
+        findings.add_all(&path, faults.map(|fault| (At::Line(fault.line), Severity::Warning, &fault.kind)));
         options = options.or(rooted(found, &place));
     }
     Ok(options)
@@ -224,9 +251,10 @@ fn read_env(
                 if let Some(reason) = access.and_then(|access| distrust(access, owner)) {
                     findings.add(path, At::File, Severity::Warning, reason);
                 }
-                for fault in dotenv::read(&mut env, &bytes, &outer) {
-                    findings.add(path, At::of(&fault), fault.kind.severity(), fault.kind.to_string());
-                }
+                let faults = dotenv::read(&mut env, &bytes, &outer);
+                let faults = faults.iter();
+                findings
+                    .add_all(path, faults.map(|fault| (At::of(fault), fault.kind.severity(), &fault.kind)));
             }
             Err(error) if is_missing(&error) && !asked => {}
             Err(error) => findings.add(path, At::Unreadable, Severity::Error, plain(&error)),
@@ -244,6 +272,11 @@ fn distrust(Access { owner, mode }: Access, owner_of_procfile: Option<u32>) -> O
     let trusted = [Some(0), Some(files::own_user()), owner_of_procfile];
     (!trusted.contains(&Some(owner)))
         .then(|| format!("it belongs to user {owner}, who is neither you nor the owner of the Procfile"))
+}
+
+/// Returns a path as it is from anywhere.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(Path::new(".").join(path)).map_err(Failure::WorkingDirectory)
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Content>, Failure> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::support::{App, End};
+use crate::support::{App, End, procman};
 
 /// An entry whose process would leave a trace.
 const WEB: &str = "web: touch spawned; sleep 60\n";
@@ -340,4 +340,73 @@ fn a_port_that_is_none_is_named_with_its_file_and_line() {
     // The last one holds, and an option is before all.
     assert_eq!(app.done(&["start", "-e", "b,a"]).status, Some(0));
     assert_eq!(app.done(&["start", "-e", "b", "-p", "3000"]).status, Some(0));
+}
+
+#[test]
+fn the_working_directory_is_gone() {
+    for arguments in ["start", "check", "run true", "start -d ..", "start -f Procfile -d /"] {
+        let app = App::new(WEB);
+        let mut command = app.command("sh");
+        let script = format!("mkdir gone; cd gone; rmdir ../gone; exec \"$0\" {arguments}");
+        command.args(["-c", &script]).arg(procman());
+        let end = app.run(command).finish();
+        check_end(&app, &end, "procman: the working directory is gone\n");
+    }
+    // What is said with whole paths does not need it.
+    let app = App::new("web: true\n");
+    let mut command = app.command("sh");
+    command.args(["-c", "mkdir gone; cd gone; rmdir ../gone; exec \"$0\" start -d \"$1\""]);
+    command.arg(procman()).arg(app.root());
+    assert_eq!(app.run(command).finish().status, Some(0));
+}
+
+#[test]
+fn of_many_faults_of_a_file_the_first_are_shown() {
+    let warnings = |count: usize| "nothing\n".repeat(count);
+    let fault = |line: usize| {
+        format!("procman: Procfile:{line}:1: warning: line ignored: neither `name: command` nor a comment\n")
+    };
+    let first = |last: usize| (2..=last).map(fault).collect::<String>();
+    for (count, expected) in [
+        (20, first(21)),
+        (21, format!("{}procman: Procfile: warning: … and 1 more\n", first(21))),
+        (50_000, format!("{}procman: Procfile: warning: … and 49980 more\n", first(21))),
+    ] {
+        let app = App::new(&format!("web: true\n{}", warnings(count)));
+        let end = app.start(&[]).finish();
+        assert_eq!((end.stderr.as_str(), end.status), (expected.as_str(), Some(0)));
+        check_app(&app, &["check"], &expected);
+    }
+    // What keeps procman from starting is among them, at its place.
+    let error = |line: usize| format!("procman: Procfile:{line}:5: no command after `bad:`\n");
+    let app = App::new(&format!("web: true\n{}bad:\n{}", warnings(30), warnings(30)));
+    let expected = format!("{}{}procman: Procfile: warning: … and 41 more\n", first(20), error(32));
+    check_app(&app, &["start"], &expected);
+    let app = App::new(&format!("{}{}", warnings(30), "bad:\n".repeat(30)));
+    let expected = (31..=50).map(error).collect::<String>();
+    check_app(&app, &["check"], &format!("{expected}procman: Procfile: … and 40 more\n"));
+    let app = App::new("web: true\n");
+    app.file(".env", "A\n".repeat(30));
+    app.file(".foreman", "a: 1\n".repeat(30));
+    let end = app.start(&[]).finish();
+    assert_eq!((end.stderr.lines().count(), end.stderr.matches("… and 10 more").count()), (42, 2));
+    assert_eq!(end.status, Some(0));
+}
+
+#[test]
+fn a_file_with_the_line_ends_of_an_old_mac_is_named() {
+    let mac = "the file may have old Mac line ends";
+    check_procfile(
+        "a: touch spawned\rb: sleep 1\r",
+        &format!("procman: Procfile:1:17: a carriage return within the command of `a`: {mac}\n"),
+    );
+    check_env(
+        "A=1\rSECRET=s3cret\r",
+        &format!("procman: .env:1:4: a carriage return within the line of `A`: {mac}\n"),
+    );
+    let app = App::new("# all\rthis: touch spawned\nweb: true\n");
+    let expected = format!("procman: Procfile:1:6: warning: a carriage return within a comment: {mac}\n");
+    let end = app.start(&[]).finish();
+    assert_eq!((end.stderr.as_str(), end.status), (expected.as_str(), Some(0)));
+    check_app(&app, &["check"], &expected);
 }

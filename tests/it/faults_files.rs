@@ -82,7 +82,7 @@ fn nothing_that_a_terminal_would_obey_is_in_any_message() {
         (&["start", &with("--color=")], 1),
         (&["start", &with("--log-format=")], 1),
         (&["start", &with("--no-color=")], 1),
-        (&["start", &with("--timestamp=%")], 1),
+        &["start", &format!("--timestamp={long}%")],
         (&["start", "--timestamp=%\x1b"], 1),
         (&["start", "-f", "interpreter"], 0),
         (&["run", HOSTILE], 1),
@@ -310,4 +310,49 @@ fn a_variable_that_begins_like_a_computed_one_is_another() {
     app.file(".env", "PSQL=psql\nPORTAL=portal\n");
     let end = app.start(&["--no-timestamp"]).finish();
     assert_eq!(end.lines_of("web.1")[1], "psql web.1QL portal 5000");
+}
+
+#[test]
+fn no_message_is_without_end() {
+    let long = "x".repeat(100_000);
+    let app = App::new("web: true\n");
+    app.file("many", (0..5000).map(|n| format!("a{n}: true\n")).collect::<String>());
+    app.file("names", format!("{long}='1'x\n{long}='1\n"));
+    let with = |before: &str| format!("{before}{long}");
+    for arguments in [
+        &["run", &long][..],
+        &["run", &with("./")],
+        &["start", "-f", &long],
+        &["start", "-d", &long],
+        &["start", "-e", &long],
+        &["start", "-p", &long],
+        &["start", "-t", &long],
+        &["start", "-m", &long],
+        &["start", "-m", &with("web=")],
+        &["start", "--color", &long],
+        &["start", &format!("--timestamp={long}%")],
+        &["start", &with("--")],
+        &["start", &long],
+        &["start", "-f", "many", "no-such"],
+        &["check", "-e", "names"],
+        &["completions", &long],
+        &[&long],
+    ] {
+        let end = app.done(arguments);
+        let longest = end.stderr.lines().map(str::len).max();
+        assert!(longest.is_some_and(|longest| longest < 4300), "{}: {longest:?}", arguments[0]);
+        assert!(end.status != Some(0));
+    }
+    for (name, text) in [(".foreman", ": 1\n"), ("procman.toml", " = 1\n")] {
+        app.file(name, format!("{long}{text}port: {long}\n"));
+        let end = app.done(&["check"]);
+        assert!((1..5000).contains(&end.stderr.len()), "{}", end.stderr.len());
+        std::fs::remove_file(app.root().join(name)).unwrap();
+    }
+    let end = app.done(&["run", &long]);
+    assert_eq!(end.stderr, format!("procman: cannot run `{}…`: file name too long\n", &long[..64]));
+    // A path that can be is whole.
+    let path = format!("{}no-such", "directory/".repeat(400));
+    let end = app.done(&["start", "-f", &path]);
+    assert!(end.stderr.starts_with(&format!("procman: no Procfile at `{path}`\n")), "{}", end.stderr);
 }
