@@ -122,7 +122,7 @@ impl fmt::Display for Failure {
                 let need = if *instances == 1 { "instance needs" } else { "instances need" };
                 write!(f, "procman: {instances} {need} {needed} open files, and the limit is {limit}")
             }
-            Failure::System(error) => write!(f, "procman: {}", lack(error)),
+            Failure::System(error) => write!(f, "procman: {}", lack_at_start(error)),
         }
     }
 }
@@ -157,6 +157,17 @@ fn spawn(error: &SpawnError) -> String {
     }
 }
 
+/// As [`lack`], where the error may be that of a thread.
+fn lack_at_start(error: &io::Error) -> String {
+    if error.raw_os_error() != Some(limits::TOO_MANY_PROCESSES) || limits::processes_are_used_up() {
+        return lack(error);
+    }
+    match limits::lack_of_memory() {
+        Some(error) => lack(&error),
+        None => "too many processes, or too little memory".to_owned(),
+    }
+}
+
 /// Returns the words for what the system is short of, with the limits that may be the reason.
 fn lack(error: &io::Error) -> String {
     let limits: Vec<String> = limits::behind(error).iter().map(limit).collect();
@@ -173,6 +184,7 @@ fn limit(limit: &Limit) -> String {
         Limit::OpenFiles(most) => format!("the limit is {most}"),
         Limit::OfUser(most) => format!("the limit of this user is {most}"),
         Limit::OfGroup(most) => format!("the limit of this control group is {most}"),
+        Limit::Memory(most) => format!("the limit is {most} bytes"),
     }
 }
 
@@ -190,5 +202,9 @@ mod tests {
         assert!(lack(&processes).starts_with("too many processes"), "{}", lack(&processes));
         assert_eq!(lack(&all_files), "too many open files in system");
         assert!(Failure::System(files).to_string().ends_with(')'));
+        assert_eq!(
+            Failure::System(processes).to_string(),
+            "procman: too many processes, or too little memory"
+        );
     }
 }

@@ -82,7 +82,7 @@ fn nothing_that_a_terminal_would_obey_is_in_any_message() {
         (&["start", &with("--color=")], 1),
         (&["start", &with("--log-format=")], 1),
         (&["start", &with("--no-color=")], 1),
-        &["start", &format!("--timestamp={long}%")],
+        (&["start", &with("--timestamp=%")], 1),
         (&["start", "--timestamp=%\x1b"], 1),
         (&["start", "-f", "interpreter"], 0),
         (&["run", HOSTILE], 1),

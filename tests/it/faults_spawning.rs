@@ -364,3 +364,42 @@ fn a_command_is_what_a_shell_makes_of_it() {
         }
     }
 }
+
+/// Of a thread that there is no memory for, the C library says what the system says of too many processes.
+#[test]
+fn too_little_memory_is_not_called_too_many_processes() {
+    let app = App::new("web: true\n");
+    let mut told = Vec::new();
+    for most in (16..256).map(|step| step * 256 * 1024) {
+        let mut command = app.procman(&["start"]);
+        limit(&mut command, Resource::RLIMIT_AS, most);
+        let end = app.run(command).finish();
+        if end.status == Some(0) {
+            break;
+        }
+        // With still less, not even the loader gets as far as that.
+        told.extend(end.stderr.strip_prefix("procman: ").map(str::to_owned));
+    }
+    assert!(told.iter().any(|words| words.contains("memory")), "{told:?}");
+    let wrong = |words: &String| words.contains("too many") && !words.contains("or too little memory");
+    assert!(!told.iter().any(wrong), "{told:?}");
+}
+
+/// Where it is the number of processes that keeps procman from starting, it is said with the limit.
+#[test]
+fn a_user_who_may_not_even_have_procman_is_told_so() {
+    let app = App::new("web: exec sleep 1000\n");
+    let user = 2_000_000 + std::process::id();
+    if !app.belongs_to(user) {
+        return;
+    }
+    // One for the guard, then one for the supervisor, which has a thread more.
+    for most in [1, 2] {
+        let mut command = run_by(user, app.procman(&["start"]));
+        limit(&mut command, Resource::RLIMIT_NPROC, most);
+        let end = app.run(command).finish();
+        let words = format!("procman: too many processes (the limit of this user is {most}");
+        assert!(end.stderr.starts_with(&words), "{end:?}");
+        assert_eq!(end.status, Some(1));
+    }
+}
