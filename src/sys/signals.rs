@@ -15,8 +15,8 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 
 use crate::process::{Pid, Sender, Signal};
-use crate::sys::census;
 use crate::sys::startup::Hangup;
+use crate::sys::{census, wait};
 
 /// One signal that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +97,14 @@ pub fn interrupt<T>(thread: &JoinHandle<T>) {
     }
 }
 
-/// Sends a signal to a process group. One that is gone already is a success.
+/// Sends a signal to a process group, and to its leader where that has joined another group. One that is gone
+/// already is a success.
 pub fn signal_group(leader: Pid, signal: Signal) -> io::Result<()> {
-    send(-leader.0, signal)
+    let sent = send(-leader.0, signal);
+    // Until it is reaped its number means nobody else.
+    let is_elsewhere = unistd::getpgid(Some(unistd::Pid::from_raw(leader.0)))
+        .is_ok_and(|group| group.as_raw() != leader.0 && wait::is_child(leader));
+    if is_elsewhere { sent.and(send(leader.0, signal)) } else { sent }
 }
 
 /// Sends a signal to a process. One that is gone already is a success.

@@ -52,6 +52,16 @@ pub fn has_ended(pid: Pid) -> bool {
     ended_child(libc::P_PID, pid.0.cast_unsigned()).is_some()
 }
 
+/// Returns whether that is a child of this process, be it a zombie.
+pub fn is_child(pid: Pid) -> bool {
+    // SAFETY: waitid fills the structure. Nothing is reaped.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
+        libc::waitid(libc::P_PID, pid.0.cast_unsigned(), &raw mut info, flags) == 0
+    }
+}
+
 /// Returns a child that has ended, of those that waitid(2) is asked for, without reaping it.
 fn ended_child(which: libc::idtype_t, id: libc::id_t) -> Option<Pid> {
     // SAFETY: waitid fills the structure.

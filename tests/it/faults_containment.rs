@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{App, Running, wait_until};
+use crate::support::{App, Running, python, wait_until};
 
 /// Starts an app whose instance has started sleepers, and waits until they all sleep.
 fn with_sleepers(lines: &str, count: usize, arguments: &[&str]) -> (App, Running) {
@@ -360,5 +360,35 @@ mod escapees {
         let end = running.finish();
         app.assert_nothing_is_left();
         assert_eq!(end.status, Some(0), "{}", end.stdout);
+    }
+}
+
+#[test]
+fn a_leader_that_leaves_its_group_is_stopped_all_the_same() {
+    let Some(python) = python() else { return };
+    // Deaf to SIGTERM or not, and with or without somebody who stays in the group.
+    for (command, deaf, ends) in [
+        ("exec", "", "terminated by SIGTERM"),
+        ("exec", "signal.signal(signal.SIGTERM, signal.SIG_IGN)", "terminated by SIGKILL"),
+        ("sleep 1000 & exec", "", "terminated by SIGTERM"),
+    ] {
+        let app = App::new(&format!("web: {command} {python} leave.py\n"));
+        app.file(
+            "leave.py",
+            format!(
+                "import os, signal\n\
+                 {deaf}\n\
+                 os.setpgid(0, os.getpgid(os.getppid()))\n\
+                 print('ready', flush=True)\n\
+                 while True: signal.pause()\n"
+            ),
+        );
+        let running = app.start(&["--no-timestamp", "-t", if deaf.is_empty() { "1000" } else { "0" }]);
+        running.wait_for("ready");
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        app.assert_nothing_is_left();
+        assert_eq!(end.lines_of("web.1").last().unwrap(), ends, "{}", end.stdout);
+        assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""), "{}", end.stdout);
     }
 }
