@@ -76,11 +76,12 @@ pub fn stand_in(deadline: Instant, mut signals: Signals) -> Result<(), Vec<Pid>>
     })
 }
 
-/// Says which processes could not be ended. None can be named where they could not even be listed.
+/// Says which processes could not be ended. None can be named where they could not even be listed, and what could
+/// not be found may not have been asked.
 pub fn name_unkillable(unkillable: &[Pid]) {
     let names: Vec<String> = unkillable.iter().map(Pid::to_string).collect();
     write_stderr_unless_stuck(&if names.is_empty() {
-        "procman: some processes cannot be killed and are still running".to_owned()
+        "procman: processes are still running that cannot be found without /proc".to_owned()
     } else {
         format!("procman: cannot be killed, still running: process {}", names.join(", "))
     });

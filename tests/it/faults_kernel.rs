@@ -71,7 +71,7 @@ fn what_cannot_be_killed_and_not_be_listed_is_no_success() {
     wait_until("it has changed its user", || app.sleepers().len() == 1);
     kill(guard_of(running.pid()), Signal::SIGTERM).unwrap();
     let end = running.finish();
-    assert_eq!(end.stderr, "procman: some processes cannot be killed and are still running\n");
+    assert_eq!(end.stderr, "procman: processes are still running that cannot be found without /proc\n");
     assert_eq!(end.status, Some(1), "{}", end.stdout);
     // Now the kernel has ended them, with their namespace.
     app.wait_until_nothing_is_left();
@@ -207,4 +207,27 @@ fn what_even_sigkill_does_not_end_is_named_and_given_up() {
     assert_eq!(app.left(), [web]);
     drop(group);
     app.wait_until_nothing_is_left();
+}
+
+#[test]
+fn without_proc_what_has_escaped_is_left_and_that_is_said() {
+    let app = App::new("");
+    app.file("Procfile", format!("web: setsid sleep {} & echo ready; wait\n", app.tag()));
+    let mut tried = app.command("unshare");
+    if !tried.args(["--mount", "umount", "-l", "/proc"]).output().is_ok_and(|tried| tried.status.success()) {
+        return skipped("/proc cannot be taken away: that takes root and unshare(1)");
+    }
+    let mut command = app.command("unshare");
+    command.args(["--mount", "sh", "-c", "umount -l /proc; exec \"$0\" start --no-timestamp -t 0"]);
+    command.arg(procman());
+    let running = app.run(command);
+    running.wait_for("ready");
+    wait_until("it sleeps", || app.sleepers().len() == 1);
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    if cfg!(not(procman_portable)) {
+        assert_eq!(end.stderr, "procman: processes are still running that cannot be found without /proc\n");
+        assert_eq!(end.status, Some(1), "{}", end.stdout);
+    }
+    assert_eq!(app.left(), app.sleepers());
 }
