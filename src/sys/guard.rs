@@ -48,6 +48,7 @@ pub fn split(grace: Duration, hangup: Hangup) -> io::Result<Side> {
         ForkResult::Child => {
             // A child does not inherit this from its parent.
             become_subreaper();
+            outlive_guard();
             Ok(Side::Supervisor(guard, supervisor_end))
         }
         ForkResult::Parent { child } => {
@@ -286,6 +287,14 @@ fn become_subreaper() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
+/// Lets the supervisor be continued when the guard dies: standing still, it could not see that.
+///
+/// If the guard is gone already, that has not kept the supervisor from running.
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+fn outlive_guard() {
+    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGCONT);
+}
+
 /// Gives the guard a name of its own, so that `pkill procman` means the supervisor alone.
 #[cfg(all(target_os = "linux", not(procman_portable)))]
 fn set_name() {
@@ -294,6 +303,9 @@ fn set_name() {
 
 #[cfg(not(all(target_os = "linux", not(procman_portable))))]
 fn become_subreaper() {}
+
+#[cfg(not(all(target_os = "linux", not(procman_portable))))]
+fn outlive_guard() {}
 
 #[cfg(not(all(target_os = "linux", not(procman_portable))))]
 fn set_name() {}

@@ -396,3 +396,22 @@ fn a_supervisor_that_is_killed_while_it_stands_still_leaves_nothing() {
     assert_eq!(running.finish().status, Some(137));
     app.wait_until_nothing_is_left();
 }
+
+/// Only Linux tells the supervisor, which stands still too.
+#[cfg(not(procman_portable))]
+#[test]
+fn a_guard_that_is_killed_while_all_stands_still_leaves_nothing() {
+    let app = App::new("web: echo ready; exec sleep 1000\n");
+    // In a session of its own: the kernel continues only what that death has orphaned.
+    let mut command = app.command("setsid");
+    command.arg(procman()).args(["start", "--no-timestamp"]);
+    let running = app.run(command);
+    running.wait_for("ready");
+    let everything = [running.pid(), running.supervisor(), running.pid_of("web.1")];
+    running.signal(Signal::SIGTSTP);
+    wait_for_state(&everything, true);
+    running.signal(Signal::SIGKILL);
+    let end = running.finish();
+    app.wait_until_nothing_is_left();
+    assert_eq!(end.lines_of("system"), ["the guard process is gone, sending SIGTERM to all processes"]);
+}
