@@ -335,15 +335,18 @@ fn ctrl_s_holds_the_output_and_no_end() {
 
 #[test]
 fn continuing_the_supervisor_continues_the_guard() {
-    let app = App::new("web: echo ready; exec sleep 1000\n");
+    let app = App::new(&format!("web: trap 'echo running' USR1; {IDLE_ON}\n"));
     let running = app.start(&["--no-timestamp"]);
-    running.wait_for("ready");
+    running.wait_for("| ready");
     let both = [running.pid(), running.supervisor()];
-    for _ in 0..3 {
+    for round in 1..=3 {
         kill(running.supervisor(), Signal::SIGSTOP).unwrap();
         wait_for_state(&both, true);
         kill(running.supervisor(), Signal::SIGCONT).unwrap();
         wait_for_state(&both, false);
+        // The guard has continued the supervisor in turn by the time it passes on anything else.
+        running.signal(Signal::SIGUSR1);
+        running.wait_for_times("| running", round);
     }
     kill(running.supervisor(), Signal::SIGSTOP).unwrap();
     wait_for_state(&both, true);
