@@ -87,7 +87,7 @@ mod escapees {
     use nix::unistd::Pid;
 
     use super::{IN_THE_GROUP, with_sleepers};
-    use crate::support::{App, is_alive, procman, python, skipped, state, wait_until};
+    use crate::support::{App, IDLE, is_alive, procman, python, skipped, state, wait_until};
 
     /// Sessions of their own, daemons, a wiped environment, closed descriptors.
     const ESCAPED: &str = "setsid sleep TAG &\n\
@@ -124,8 +124,7 @@ mod escapees {
         // It cannot clean up if its words have no reader.
         app.file(
             "daemon.sh",
-            "trap 'echo stopping; sleep 0.1; echo cleaned up; touch clean; exit' TERM\n\
-             echo ready; while :; do sleep 1000 & wait; done\n",
+            format!("trap 'echo stopping; sleep 0.1; echo cleaned up; touch clean; exit' TERM\n{IDLE}\n"),
         );
         for is_asked in [true, false] {
             let mut go = app.gate("go");
