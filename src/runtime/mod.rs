@@ -210,10 +210,7 @@ impl<'a> Runtime<'a> {
             }
             heard = hear(&mut self.link) => {
                 let (received, peer) = heard?;
-                // A stop that the guard tells of comes after what the guard has continued before.
-                let before = self.signals.get_mut().pending();
-                let events = self.received(&before).into_iter();
-                Ok(events.chain(self.heard(received, peer)).collect())
+                Ok(self.heard(received, peer))
             }
             () = ready(()), if !self.facts.is_empty() => Ok(Vec::new()),
             _ = self.ends.recv_many(&mut ends, usize::MAX) => Ok(self.ended(ends)),

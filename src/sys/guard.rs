@@ -93,8 +93,8 @@ fn keep_guard(kind: Ward, link: Option<Link>, ward: Pid, hangup: Hangup, grace: 
         // A supervisor without a guard keeps no promise.
         let _ = signals::signal_process(ward, Signal::KILL);
     })?;
-    let cleanup = Cleanup::new(census::own_pid());
-    Ok(Guard { kind, link, signals, ward, grace, told: Told::Nothing, stop: None, cleanup }.watch())
+    Ok(Guard { kind, link, signals, ward, grace, stop: None, cleanup: Cleanup::new(census::own_pid()) }
+        .watch())
 }
 
 struct Guard {
@@ -105,7 +105,6 @@ struct Guard {
     /// The supervisor, or the command.
     ward: Pid,
     grace: Duration,
-    told: Told,
     /// When everything must be gone, and when escapees are asked to end although the supervisor still works.
     stop: Option<Stop>,
     cleanup: Cleanup,
@@ -115,49 +114,6 @@ struct Guard {
 struct Stop {
     deadline: Instant,
     escapees_at: Instant,
-}
-
-/// What the supervisor was told of stops that the guard has not seen it obey.
-#[derive(Clone, Copy)]
-enum Told {
-    /// Nothing.
-    Nothing,
-    /// To stop, so many times.
-    Stops(u32),
-    /// To stop, and then, at this time, it was continued, maybe before it stood still.
-    TakenBack(Instant),
-}
-
-impl Told {
-    fn stop(self) -> Told {
-        match self {
-            Told::Nothing => Told::Stops(1),
-            Told::Stops(count) => Told::Stops(count.saturating_add(1)),
-            // The one from before may come yet.
-            Told::TakenBack(at) => Told::Stops(if is_recent(at) { 2 } else { 1 }),
-        }
-    }
-
-    fn go_on(self) -> Told {
-        match self {
-            Told::Nothing | Told::TakenBack(_) => self,
-            Told::Stops(_) => Told::TakenBack(Instant::now()),
-        }
-    }
-
-    fn stop_seen(self) -> Told {
-        match self {
-            Told::Nothing | Told::Stops(0 | 1) => Told::Nothing,
-            Told::Stops(count) => Told::Stops(count - 1),
-            Told::TakenBack(at) if is_recent(at) => self,
-            Told::TakenBack(_) => Told::Nothing,
-        }
-    }
-}
-
-/// Returns whether the supervisor may still be about to stop as it was told before `at`, on a busy machine.
-fn is_recent(at: Instant) -> bool {
-    at.elapsed() < Duration::from_secs(5)
 }
 
 /// What a guard guards.
@@ -221,15 +177,9 @@ impl Guard {
                 }
             }
             // Whoever continues the guard means procman.
-            (Ward::Supervisor, Signal::CONT) => {
-                self.told = self.told.go_on();
-                let _ = signals::signal_process(self.ward, Signal::CONT);
-            }
+            (Ward::Supervisor, Signal::CONT) => drop(signals::signal_process(self.ward, Signal::CONT)),
             // Without a line it is about to end.
-            (Ward::Supervisor, signal) => {
-                if signal == Signal::TSTP {
-                    self.told = self.told.stop();
-                }
+            (Ward::Supervisor, _) => {
                 self.link.iter_mut().for_each(|link| link.tell_supervisor(received));
             }
         }
@@ -272,7 +222,7 @@ impl Guard {
     }
 
     /// Stops with the supervisor, so that a shell sees one job that has stopped.
-    fn stop_too(&mut self) {
+    fn stop_too(&self) {
         // The kernel does not stop PID 1, and there is no shell that would continue its job: a supervisor that
         // stood still would obey no request any more. A command may have its own reasons.
         if census::own_pid() == Pid(1) {
@@ -281,10 +231,8 @@ impl Guard {
             }
             return;
         }
-        self.told = self.told.stop_seen();
-        let is_taken_back = matches!(self.told, Told::TakenBack(_));
         // It may have been continued in the meantime; then nobody would continue the guard.
-        if !is_taken_back && census::process(self.ward).is_none_or(|member| member.state == 'T') {
+        if census::process(self.ward).is_none_or(|member| member.state == 'T') {
             signals::stop_self();
         }
         let _ = signals::signal_process(self.ward, Signal::CONT);

@@ -7,12 +7,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::thread::JoinHandleExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use nix::sys::signal::{self, SigSet, SigmaskHow};
 use nix::{libc, unistd};
-use signal_hook::flag;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 
@@ -28,12 +26,6 @@ pub struct Received {
     /// Who sent it.
     pub sender: Sender,
 }
-
-/// Which of a stop and a continuation has come last, of those that [`Signals::pending`] has not returned.
-static UNREAD: AtomicUsize = AtomicUsize::new(NEITHER);
-const NEITHER: usize = 0;
-const STOP: usize = 1;
-const CONTINUATION: usize = 2;
 
 /// The signals of this process, from [`Signals::listen`] on.
 #[derive(Debug)]
@@ -53,32 +45,20 @@ impl Signals {
             .filter(|number| !is_left_alone(*number))
             .filter(|number| *number != libc::SIGHUP || hangup == Hangup::Heard)
             .collect();
-        flag::register_usize(libc::SIGTSTP, &UNREAD, STOP)?;
-        flag::register_usize(libc::SIGCONT, &UNREAD, CONTINUATION)?;
         let delivery = SignalDelivery::with_pipe(read, write, WithOrigin::default(), &caught)?;
-        keep_order(&[libc::SIGTSTP, libc::SIGCONT])?;
         unblock(&caught)?;
         Ok(Signals { delivery })
     }
 
     /// Returns what has come since the last call, without waiting.
-    ///
-    /// A stop that was taken back by a continuation is not among it. The kernel, too, discards one that waits.
     pub fn pending(&mut self) -> Vec<Received> {
-        // What comes meanwhile waits, so that both tell the same.
-        let read = while_blocked(|| {
-            (self.delivery.pending().collect::<Vec<_>>(), UNREAD.swap(NEITHER, Ordering::SeqCst))
-        });
-        let (origins, last) = read.unwrap_or_default();
-        let is_taken_back = last == CONTINUATION;
+        let origins = self.delivery.pending();
         origins
-            .into_iter()
             .map(|origin| Received {
                 signal: Signal(origin.signal),
                 sender: origin.process.map_or(Sender::Kernel, |process| Sender::Process(Pid(process.pid))),
             })
             .filter(|received| !is_own_doing(*received) && !is_stop_for_good(*received))
-            .filter(|received| received.signal != Signal::TSTP || !is_taken_back)
             .collect()
     }
 }
@@ -158,17 +138,9 @@ fn ask_group(leader: Pid) -> Option<i32> {
     }
 }
 
-/// Stops this process until somebody continues it, unless somebody has since [`Signals::pending`] was called last.
+/// Stops this process until somebody continues it.
 pub fn stop_self() {
-    // A stop discards a continuation that waits to be delivered. No system call returns before that is done, so
-    // only one that comes between these two is lost.
-    let own = unistd::getpid().as_raw();
-    if UNREAD.load(Ordering::SeqCst) != CONTINUATION {
-        // SAFETY: as in `send`.
-        unsafe {
-            libc::kill(own, libc::SIGSTOP);
-        }
-    }
+    let _ = signal_process(Pid(unistd::getpid().as_raw()), Signal::STOP);
 }
 
 fn send(target: i32, signal: Signal) -> io::Result<()> {
@@ -196,27 +168,6 @@ fn unblock(numbers: &[i32]) -> io::Result<()> {
             error => Err(io::Error::from_raw_os_error(error)),
         }
     }
-}
-
-/// Lets the handlers of these signals run in the order in which the signals come: no handler interrupts another.
-///
-/// Otherwise the second may run before the first has executed a single instruction.
-fn keep_order(numbers: &[i32]) -> io::Result<()> {
-    for number in numbers {
-        // SAFETY: the handler that is there is set again, and only the mask differs.
-        let result = unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(*number, std::ptr::null(), &raw mut action);
-            numbers.iter().for_each(|other| {
-                libc::sigaddset(&raw mut action.sa_mask, *other);
-            });
-            libc::sigaction(*number, &raw const action, std::ptr::null_mut())
-        };
-        if result == -1 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
 }
 
 /// Returns whether a signal only says that this process has met its own limit of file sizes. The kernel sends it

@@ -400,29 +400,6 @@ fn a_supervisor_that_is_killed_while_it_stands_still_leaves_nothing() {
     app.wait_until_nothing_is_left();
 }
 
-#[test]
-fn a_continuation_right_after_a_stop_is_not_lost() {
-    use std::os::unix::process::CommandExt;
-
-    for round in 0..40 {
-        let app = App::new(&format!("web: trap 'echo running' USR1; {IDLE_ON}\n"));
-        let mut command = app.procman(&["start", "--no-timestamp"]);
-        command.process_group(0);
-        let running = app.run(command);
-        running.wait_for("ready");
-        // To the guard, or to both processes.
-        let target = Pid::from_raw(if round % 2 == 0 { 1 } else { -1 } * running.pid().as_raw());
-        for _ in 0..=round % 3 {
-            kill(target, Signal::SIGTSTP).unwrap();
-            kill(target, Signal::SIGCONT).unwrap();
-        }
-        running.signal(Signal::SIGUSR1);
-        running.wait_for("| running");
-        running.signal(Signal::SIGTERM);
-        assert_eq!(running.finish().status, Some(0));
-    }
-}
-
 /// Only Linux tells the supervisor, which stands still too.
 #[cfg(not(procman_portable))]
 #[test]
