@@ -36,9 +36,6 @@ const HOT: u32 = 8;
 /// How many pipes are made larger at most: the system gives a user 64 MiB for all of his pipes.
 const HOT_PIPES: usize = 64;
 
-/// How many milliseconds a write that was interrupted gets to tell how far it came.
-const PATIENCE: u32 = 20;
-
 const WAKE: Token = Token(usize::MAX);
 /// Standard output, which has only one thing to tell: that its reader has gone.
 const OUTPUT: Token = Token(usize::MAX - 1);
@@ -105,6 +102,7 @@ impl Pump {
             ready: VecDeque::new(),
             buffer: vec![0; READ],
             sink,
+            tally: Arc::clone(&tally),
             hot_pipes: 0,
         };
         let thread = thread::Builder::new().name("pump".to_owned()).spawn(move || worker.run())?;
@@ -140,11 +138,12 @@ impl Pump {
         let before = self.tally.missing();
         if before > 0 {
             interrupt(&self.thread);
-            let unchanged = || self.tally.missing() == before;
-            (0..PATIENCE).take_while(|_| unchanged()).for_each(|_| thread::sleep(Duration::from_millis(1)));
+            self.tally.wait_while(before);
         }
-        let waiting = self.pipes.iter().filter_map(Weak::upgrade).map(|pipe| waiting_bytes(&*pipe));
-        waiting.sum::<usize>() + self.tally.missing()
+        let waiting =
+            || self.pipes.iter().filter_map(Weak::upgrade).map(|pipe| waiting_bytes(&*pipe)).sum::<usize>();
+        let count = || waiting() + self.tally.missing();
+        self.tally.at_rest(count)
     }
 
     fn send(&self, command: Command) {
@@ -166,6 +165,7 @@ struct Worker {
     ready: VecDeque<StreamKey>,
     buffer: Vec<u8>,
     sink: Sink,
+    tally: Arc<Tally>,
     hot_pipes: usize,
 }
 
@@ -229,7 +229,9 @@ impl Worker {
                     Token(key) => self.queue(StreamKey(key)),
                 }
             }
+            self.tally.go_on();
             progress = self.turn();
+            self.tally.rest(self.merge.held());
         }
     }
 

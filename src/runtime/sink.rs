@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -27,6 +28,8 @@ pub struct Tally {
     unwritten: AtomicUsize,
     /// Those that were given up because standard output failed.
     dropped: AtomicUsize,
+    /// How often the pump has come to rest or gone on: even while it rests, in a write too, for then the counts hold.
+    moves: AtomicUsize,
 }
 
 impl Tally {
@@ -34,6 +37,44 @@ impl Tally {
     pub fn missing(&self) -> usize {
         self.unwritten.load(Ordering::Relaxed) + self.dropped.load(Ordering::Relaxed)
     }
+
+    /// Waits until another number is missing, a moment at most.
+    pub fn wait_while(&self, missing: usize) {
+        poll(|| (self.missing() != missing).then_some(()));
+    }
+
+    /// Returns what is counted while the pump rests: else bytes may be in its hands.
+    pub fn at_rest(&self, count: impl Fn() -> usize) -> usize {
+        let exact = poll(|| {
+            let before = self.moves.load(Ordering::Acquire);
+            let counted = count();
+            (before.is_multiple_of(2) && self.moves.load(Ordering::Acquire) == before).then_some(counted)
+        });
+        exact.unwrap_or_else(count)
+    }
+
+    /// Says that the pump rests, with so many bytes in hand.
+    pub fn rest(&self, unwritten: usize) {
+        self.unwritten.store(unwritten, Ordering::Relaxed);
+        self.moves.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Says that the pump goes on.
+    pub fn go_on(&self) {
+        self.moves.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// Asks again and again, for some milliseconds, until there is an answer.
+fn poll<T>(answer: impl Fn() -> Option<T>) -> Option<T> {
+    const PATIENCE: u32 = 20;
+    (0..PATIENCE).find_map(|_| {
+        let answer = answer();
+        if answer.is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        answer
+    })
 }
 
 /// Standard output, whatever it is.
@@ -119,7 +160,6 @@ impl Sink {
             State::Open => self.failure = Failure::Unheard,
             State::Closed | State::Failing(_) => self.give_up(rest),
         }
-        self.tally.unwritten.store(0, Ordering::Relaxed);
     }
 
     /// Goes on behind a gap: a line that was torn is ended, and the rest of one whose beginning was dropped is
@@ -146,8 +186,10 @@ impl Sink {
     fn write_all<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let mut rest = bytes;
         while self.state == State::Open && !rest.is_empty() {
-            self.tally.unwritten.store(rest.len() + self.held, Ordering::Relaxed);
-            match write_stdout(rest) {
+            self.tally.rest(rest.len() + self.held);
+            let written = write_stdout(rest);
+            self.tally.go_on();
+            match written {
                 Ok(written) => {
                     let (taken, left) = rest.split_at(written.min(rest.len()));
                     self.written = Cursor::after(taken).unwrap_or(self.written);
