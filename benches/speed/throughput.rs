@@ -1,0 +1,184 @@
+//! Megabytes of payload a second, and the CPU time that it costs.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+use std::time::Instant;
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::table::{Table, figure, median};
+use crate::tools::{Bench, Tool};
+
+/// One kind of traffic.
+struct Traffic {
+    name: &'static str,
+    writers: usize,
+    /// Bytes of a line, and of one write; 0 for each line by itself.
+    length: usize,
+    block: usize,
+    sink: Sink,
+    /// Megabytes that all write together.
+    size: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sink {
+    Pipe,
+    File,
+    Null,
+}
+
+const BLOCK: usize = 64 * 1024;
+
+const TRAFFIC: &[Traffic] = &[
+    Traffic { name: "1 → pipe", writers: 1, length: 80, block: BLOCK, sink: Sink::Pipe, size: 1000 },
+    Traffic { name: "4 → pipe", writers: 4, length: 80, block: BLOCK, sink: Sink::Pipe, size: 1000 },
+    Traffic { name: "16 → pipe", writers: 16, length: 80, block: BLOCK, sink: Sink::Pipe, size: 1000 },
+    Traffic { name: "4 → file", writers: 4, length: 80, block: BLOCK, sink: Sink::File, size: 400 },
+    Traffic { name: "4 → /dev/null", writers: 4, length: 80, block: BLOCK, sink: Sink::Null, size: 1000 },
+    Traffic {
+        name: "1 KB lines, 4 → pipe",
+        writers: 4,
+        length: 1024,
+        block: BLOCK,
+        sink: Sink::Pipe,
+        size: 1000,
+    },
+    Traffic {
+        name: "a write a line, 1 → pipe",
+        writers: 1,
+        length: 80,
+        block: 0,
+        sink: Sink::Pipe,
+        size: 100,
+    },
+    Traffic {
+        name: "a write a line, 16 → pipe",
+        writers: 16,
+        length: 80,
+        block: 0,
+        sink: Sink::Pipe,
+        size: 160,
+    },
+];
+
+/// How much less a tool gets to do that is not procman or the ceiling.
+const PEERS_PART: usize = 20;
+
+/// The megabytes a second of each tool, in the order of `columns`.
+pub struct Results {
+    pub columns: Vec<&'static str>,
+    pub rows: Vec<(&'static str, Vec<f64>)>,
+}
+
+/// What one run has shown.
+struct Run {
+    megabytes_per_second: f64,
+    cpu_seconds_per_gigabyte: f64,
+}
+
+/// Measures every kind of traffic and prints it.
+pub fn measure(bench: &Bench) -> Results {
+    let tools = bench.tools(&[Tool::Procman, Tool::Ceiling]);
+    let mut speeds: Vec<Vec<f64>> = vec![Vec::new(); tools.len()];
+    let mut costs = speeds.clone();
+    for traffic in TRAFFIC {
+        let mut runs: Vec<Vec<Run>> = tools.iter().map(|_| Vec::new()).collect();
+        for _ in 0..bench.rounds {
+            for (tool, runs) in tools.iter().zip(&mut runs) {
+                runs.push(run(bench, *tool, traffic));
+            }
+        }
+        for (index, runs) in runs.iter().enumerate() {
+            speeds[index].push(median(runs.iter().map(|run| run.megabytes_per_second).collect()));
+            costs[index].push(median(runs.iter().map(|run| run.cpu_seconds_per_gigabyte).collect()));
+        }
+    }
+    let columns: Vec<&str> = TRAFFIC.iter().map(|traffic| traffic.name).collect();
+    print(&columns, &tools, &speeds, "Throughput, MB/s of payload", |own, ceiling| own / ceiling);
+    print(&columns, &tools, &costs, "CPU seconds of its own a GB of payload", |own, ceiling| own / ceiling);
+    let rows = tools.iter().map(|tool| tool.name()).zip(speeds).collect();
+    Results { columns, rows }
+}
+
+fn print(columns: &[&str], tools: &[Tool], values: &[Vec<f64>], title: &str, ratio: fn(f64, f64) -> f64) {
+    let mut table = Table::new(columns);
+    for (tool, values) in tools.iter().zip(values) {
+        table.row(tool.name(), values.iter().copied().map(figure));
+    }
+    table
+        .row("procman / ceiling", values[0].iter().zip(&values[1]).map(|(own, of)| figure(ratio(*own, *of))));
+    table.print(title);
+}
+
+fn run(bench: &Bench, tool: Tool, traffic: &Traffic) -> Run {
+    let Traffic { writers, length, block, .. } = *traffic;
+    let part = if matches!(tool, Tool::Peer(..)) { PEERS_PART } else { 1 };
+    let lines = traffic.size * 1_000_000 / length / writers / part;
+    let command = bench.load(&format!("write {lines} {length} {block} {}", bench.file("cpu").display()));
+    let mut command = bench.command(tool, &vec![command; writers]);
+    command.stdout(match traffic.sink {
+        Sink::Pipe => Stdio::piped(),
+        Sink::File => Stdio::from(File::create(bench.file("out")).unwrap()),
+        Sink::Null => Stdio::null(),
+    });
+    let before = children_cpu();
+    let began = Instant::now();
+    let mut child = command.spawn().unwrap();
+    let newlines = child.stdout.take().map(count_lines);
+    child.wait().unwrap();
+    let seconds = began.elapsed().as_secs_f64();
+    let load: u64 = bench.take_numbers("cpu").iter().sum();
+    let cpu = children_cpu() - before - load as f64 / 1e6;
+    if !matches!(tool, Tool::Peer(..)) {
+        let expected = lines * writers;
+        assert!(newlines.is_none_or(|count| count >= expected), "{} lost lines", tool.name());
+        if traffic.sink == Sink::File {
+            check(bench, tool, writers, lines, length);
+        }
+    }
+    let bytes = (lines * length * writers) as f64;
+    Run { megabytes_per_second: bytes / 1e6 / seconds, cpu_seconds_per_gigabyte: cpu / (bytes / 1e9) }
+}
+
+fn count_lines(mut pipe: impl Read) -> usize {
+    let mut buffer = vec![0; 1024 * 1024];
+    let mut newlines = 0;
+    loop {
+        match pipe.read(&mut buffer).unwrap() {
+            0 => return newlines,
+            length => newlines += memchr::memchr_iter(b'\n', &buffer[..length]).count(),
+        }
+    }
+}
+
+/// Checks that every line is there once, whole, in order, under the name of its writer.
+fn check(bench: &Bench, tool: Tool, writers: usize, lines: usize, length: usize) {
+    let mut next = vec![0; writers];
+    for line in BufReader::new(File::open(bench.file("out")).unwrap()).split(b'\n') {
+        let line = line.unwrap();
+        let bar = memchr::memmem::find(&line, b" | ").unwrap();
+        let (prefix, text) = (str::from_utf8(&line[..bar]).unwrap(), &line[bar + 3..]);
+        if text.len() != length - 1 || !text.ends_with(b"xx") {
+            continue; // A line of the tool's own; a torn one leaves a gap in the numbers.
+        }
+        let name = prefix.rsplit(' ').find(|word| word.starts_with('w')).unwrap();
+        // `w3.1` of three types, `w1.3` of one type with three instances.
+        let (kind, instance) = name[1..].split_once('.').unwrap();
+        let writer = kind.parse::<usize>().unwrap() + instance.parse::<usize>().unwrap() - 1;
+        let number: usize = str::from_utf8(&text[..10]).unwrap().parse().unwrap();
+        assert_eq!(number, next[writer - 1], "{}, {name}", tool.name());
+        next[writer - 1] += 1;
+    }
+    assert!(next.iter().all(|count| *count == lines), "{} lost lines: {next:?}", tool.name());
+}
+
+/// Returns the CPU seconds of every child that has ended, and of theirs.
+fn children_cpu() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    [usage.user_time(), usage.system_time()]
+        .iter()
+        .map(|time| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6)
+        .sum()
+}
