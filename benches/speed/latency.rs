@@ -5,34 +5,29 @@ use std::process::Stdio;
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::table::{Table, figure, median, percentile};
+use crate::report::{Report, Target, in_turns, medians, percentile};
 use crate::tools::{Bench, Tool, stop};
 
 /// How many lines are timed in a round, one a millisecond.
 const LINES: usize = 1500;
 
-/// Measures a line a millisecond, alone and beside a flood, and prints it.
-pub fn measure(bench: &Bench) {
+/// Measures a line a millisecond, alone and beside a flood.
+pub fn measure(bench: &Bench, report: &mut Report) {
     let tools = bench.tools(&[Tool::Procman, Tool::Ceiling]);
-    let mut table = Table::new(&["quiet p50", "quiet p99", "beside a flood p50", "beside a flood p99"]);
-    let mut rows: Vec<Vec<f64>> = vec![Vec::new(); tools.len()];
-    for is_flooded in [false, true] {
-        let mut rounds: Vec<Vec<(f64, f64)>> = vec![Vec::new(); tools.len()];
-        for _ in 0..bench.rounds {
-            for (tool, rounds) in tools.iter().zip(&mut rounds) {
-                rounds.push(run(bench, *tool, is_flooded));
-            }
-        }
-        for (row, rounds) in rows.iter_mut().zip(rounds) {
-            row.push(median(rounds.iter().map(|round| round.0).collect()));
-            row.push(median(rounds.iter().map(|round| round.1).collect()));
-        }
+    for (words, is_flooded, most) in [("quiet", false, 1.0), ("beside a flood", true, 2.0)] {
+        let results = in_turns(&tools, bench.rounds, |tool| run(bench, tool, is_flooded));
+        let target = Target::AtMost(most, Tool::Ceiling);
+        report.add(
+            format!("a line a ms, {words}: µs to arrive, p50"),
+            target,
+            medians(&results, |run| run.0),
+        );
+        report.add(
+            format!("a line a ms, {words}: µs to arrive, p99"),
+            target,
+            medians(&results, |run| run.1),
+        );
     }
-    for (tool, row) in tools.iter().zip(&rows) {
-        table.row(tool.name(), row.iter().copied().map(figure));
-    }
-    table.row("procman / ceiling", rows[0].iter().zip(&rows[1]).map(|(own, of)| figure(own / of)));
-    table.print("Latency of one line a millisecond, µs from write to arrival");
 }
 
 /// Returns the median and the 99th percentile of the lines that arrived.
@@ -64,5 +59,5 @@ fn run(bench: &Bench, tool: Tool, is_flooded: bool) -> (f64, f64) {
     let reader = std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
     stop(child);
     let _ = reader.join();
-    (percentile(&mut delays, 0.5), percentile(&mut delays, 0.99))
+    (percentile(delays.iter().copied(), 0.5), percentile(delays, 0.99))
 }

@@ -7,51 +7,50 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
-use crate::table::{Table, figure, median};
-use crate::tools::{Bench, Tool};
+use crate::report::{Report, Target, in_turns, medians};
+use crate::tools::{Bench, Limit, Outcome, Tool};
 
 const COUNTS: [usize; 4] = [1, 10, 100, 1000];
 
-/// Measures formations of several sizes and prints it.
-pub fn measure(bench: &Bench) {
-    let tools = bench.tools(&[Tool::Procman, Tool::Ceiling, Tool::CeilingShell]);
-    let mut rows: Vec<[Vec<f64>; 3]> = tools.iter().map(|_| Default::default()).collect();
+/// Measures formations of several sizes.
+pub fn measure(bench: &Bench, report: &mut Report) {
+    let own = [Tool::Procman, Tool::Ceiling, Tool::CeilingShell];
+    let command = bench.load(&format!("mark {}", bench.file("marks").display()));
     for count in COUNTS {
         let rounds = if count == 1000 { bench.rounds.div_ceil(2) } else { bench.rounds };
-        let mut results: Vec<[Vec<f64>; 3]> = tools.iter().map(|_| Default::default()).collect();
-        for _ in 0..rounds {
-            for (tool, results) in tools.iter().zip(&mut results) {
-                let run = run(bench, *tool, count);
-                results.iter_mut().zip(run).for_each(|(values, value)| values.push(value));
-            }
+        // Some of the other tools cannot start a thousand, and some leave them behind.
+        let tools = if count <= 100 { bench.tools(&own) } else { own.to_vec() };
+        let plain = in_turns(&tools, rounds, |tool| run(bench, tool, &command, count));
+        // The same for procman, which starts no shell where none is needed.
+        let shell = in_turns(&[Tool::Procman, Tool::CeilingShell], rounds, |tool| match tool {
+            Tool::Procman => run(bench, tool, &format!("exec {command}"), count),
+            Tool::Ceiling | Tool::CeilingShell | Tool::Peer(..) => run(bench, tool, &command, count),
+        });
+        let at_most = |times, tool, least| {
+            if count >= least { Target::AtMost(times, tool) } else { Target::Beside(tool) }
+        };
+        if count == 1 {
+            let target = Target::AtMost(1.25, Tool::CeilingShell);
+            report.add("first instruction, ms", target, medians(&plain, |run| run.first));
         }
-        for (row, results) in rows.iter_mut().zip(results) {
-            row.iter_mut().zip(results).for_each(|(row, values)| row.push(median(values)));
-        }
-    }
-    let columns = COUNTS.map(|count| count.to_string());
-    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    for (index, title) in
-        ["First instruction of the first instance, ms", "All started, ms", "All stopped, ms"]
-            .iter()
-            .enumerate()
-    {
-        let mut table = Table::new(&columns);
-        for (tool, row) in tools.iter().zip(&rows) {
-            table.row(tool.name(), row[index].iter().copied().map(figure));
-        }
-        for (name, ceiling) in [("procman / ceiling", 1), ("procman / ceiling, through sh", 2)] {
-            let ratios = rows[0][index].iter().zip(&rows[ceiling][index]);
-            table.row(name, ratios.map(|(own, of)| figure(own / of)));
-        }
-        table.print(title);
+        let target = at_most(1.15, Tool::Ceiling, 100);
+        report.add(format!("{count} started, ms"), target, medians(&plain, |run| run.all));
+        let target = at_most(1.15, Tool::CeilingShell, 100);
+        report.add(format!("{count} started through a shell, ms"), target, medians(&shell, |run| run.all));
+        let target = at_most(1.2, Tool::Ceiling, 1000);
+        report.add(format!("{count} stopped, ms"), target, medians(&plain, |run| run.stopped));
     }
 }
 
-/// Returns when the first and the last instance ran, and how long the end took.
-fn run(bench: &Bench, tool: Tool, count: usize) -> [f64; 3] {
-    let command = bench.load(&format!("mark {}", bench.file("marks").display()));
-    let mut command = bench.command(tool, &vec![command; count]);
+/// Milliseconds until the first and the last instance ran, and until all had ended.
+struct Life {
+    first: f64,
+    all: f64,
+    stopped: f64,
+}
+
+fn run(bench: &Bench, tool: Tool, load: &str, count: usize) -> Life {
+    let mut command = bench.command(tool, &vec![load.to_owned(); count]);
     command.stdout(Stdio::null());
     let _ = bench.take_numbers("marks");
     let began = now();
@@ -68,12 +67,14 @@ fn run(bench: &Bench, tool: Tool, count: usize) -> [f64; 3] {
     std::thread::sleep(Duration::from_millis(100));
     let asked = now();
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    let limit = Limit::new(&child);
     child.wait().unwrap();
-    let stopped = now();
+    let stopped = if limit.lift() == Outcome::Killed { f64::NAN } else { (now() - asked) / 1e6 };
     let marks = bench.take_numbers("marks");
-    let first = marks.iter().min().map_or(f64::NAN, |mark| (*mark as f64 - began) / 1e6);
-    let last = marks.iter().max().filter(|_| marks.len() == count);
-    [first, last.map_or(f64::NAN, |mark| (*mark as f64 - began) / 1e6), (stopped - asked) / 1e6]
+    assert!(tool.is_peer() || marks.len() == count, "{} started {} of {count}", tool.name(), marks.len());
+    let after = |mark: Option<&u64>| mark.map_or(f64::NAN, |mark| (*mark as f64 - began) / 1e6);
+    let all = if marks.len() == count { after(marks.iter().max()) } else { f64::NAN };
+    Life { first: after(marks.iter().min()), all, stopped }
 }
 
 /// Returns nanoseconds of the clock that `load` uses.

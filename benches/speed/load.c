@@ -1,13 +1,15 @@
 /*
  * What a formation runs while it is measured.
  *
- *     load write LINES LENGTH BLOCK FILE   numbered lines of LENGTH bytes, in writes of BLOCK bytes; 0: each line by itself
+ *     load write LINES LENGTH BLOCK FILE WRITERS
+ *                                      numbered lines of LENGTH bytes, in writes of BLOCK bytes; 0: each line by itself;
+ *                                      ends when so many writers have noted in FILE that they are done
  *     load mark FILE                       notes the time, then waits
  *     load tick COUNT                      the time, once a millisecond
  *     load flood                           lines of 80 bytes for ever
  *     load idle                            waits
  *
- * Times are nanoseconds of CLOCK_MONOTONIC. FILE is appended to: times, or the CPU time used.
+ * Times are nanoseconds of CLOCK_MONOTONIC. FILE is appended to: times, or the CPU microseconds used.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,11 +36,18 @@ static void put(int file, const char *bytes, size_t size) {
     }
 }
 
+enum { NOTE = 20 };
+
 static void note(const char *name, long value) {
     char text[32];
     int file = open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    put(file, text, sprintf(text, "%ld\n", value));
+    put(file, text, sprintf(text, "%0*ld\n", NOTE - 1, value));
     close(file);
+}
+
+static long notes(const char *name) {
+    struct stat status;
+    return stat(name, &status) == 0 ? status.st_size / NOTE : 0;
 }
 
 static void lines(long count, size_t length, size_t block, const char *name) {
@@ -58,10 +68,13 @@ static void lines(long count, size_t length, size_t block, const char *name) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 6 && strcmp(argv[1], "write") == 0) {
-        /* The first to end would otherwise end the others. */
+    /* A tool that leaves processes behind shall not leave these for ever. */
+    alarm(300);
+    if (argc == 7 && strcmp(argv[1], "write") == 0) {
+        /* The end of the first is a reason for many tools to end the others, which are to be done by then. */
         signal(SIGTERM, SIG_IGN);
         lines(atol(argv[2]), atol(argv[3]), atol(argv[4]), argv[5]);
+        while (notes(argv[5]) < atol(argv[6])) usleep(1000);
     } else if (argc == 3 && strcmp(argv[1], "mark") == 0) {
         note(argv[2], now());
         pause();

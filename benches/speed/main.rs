@@ -14,6 +14,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a measurement that fails has no result"
 )]
 
@@ -21,13 +22,14 @@ mod latency;
 mod life;
 mod memory;
 mod plot;
+mod report;
 mod start;
-mod table;
 mod throughput;
 mod tools;
 
 use std::path::PathBuf;
 
+use crate::report::Report;
 use crate::tools::Bench;
 
 /// What to measure, and how often.
@@ -37,28 +39,30 @@ struct Options {
     plot: Option<PathBuf>,
 }
 
+/// A part by its name, and what adds its rows.
+type Part = (&'static str, fn(&Bench, &mut Report));
+
+const PARTS: [Part; 5] = [
+    ("throughput", throughput::measure),
+    ("latency", latency::measure),
+    ("life", life::measure),
+    ("memory", memory::measure),
+    ("start", start::measure),
+];
+
 fn main() {
     let options = options();
     let bench = Bench::new(options.rounds);
     let is_wanted = |part: &str| options.only.as_ref().is_none_or(|only| only == part);
-    println!("{}\n", bench.machine());
-    if is_wanted("throughput") {
-        let results = throughput::measure(&bench);
-        if let Some(file) = &options.plot {
-            std::fs::write(file, plot::draw(&results, &bench.machine())).unwrap();
+    let mut report = Report::default();
+    for (part, measure) in PARTS {
+        if is_wanted(part) {
+            measure(&bench, &mut report);
         }
     }
-    if is_wanted("latency") {
-        latency::measure(&bench);
-    }
-    if is_wanted("life") {
-        life::measure(&bench);
-    }
-    if is_wanted("memory") {
-        memory::measure(&bench);
-    }
-    if is_wanted("start") {
-        start::measure(&bench);
+    println!("{}\n\n{}", bench.machine(), report.markdown());
+    if let (Some(file), Some(row)) = (&options.plot, report.row(plot::MEASURE)) {
+        std::fs::write(file, plot::draw(row, &bench.machine())).unwrap();
     }
 }
 

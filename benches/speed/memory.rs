@@ -4,36 +4,40 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::table::{Table, figure, median};
+use crate::report::{Report, Target, in_turns, medians};
 use crate::tools::{Bench, Tool, stop};
 
-/// Measures a hundred idle instances, sixteen floods, a line of a hundred megabytes and a blocked reader.
-pub fn measure(bench: &Bench) {
+/// Measures a hundred idle instances, sixteen floods, a line of a hundred megabytes and a blocked reader, all processes
+/// of the tool together.
+pub fn measure(bench: &Bench, report: &mut Report) {
+    let rounds = bench.rounds.div_ceil(3);
     let tools = bench.tools(&[Tool::Procman, Tool::Ceiling]);
-    let mut table = Table::new(&[
-        "100 idle, PSS MB",
-        "wake-ups a second",
-        "16 floods, peak MB",
-        "a line of 100 MB, peak MB",
-        "blocked reader, peak MB after 1 s",
-        "after 4 s",
-    ]);
-    for tool in tools {
-        let mut rows: Vec<Vec<f64>> = vec![Vec::new(); 6];
-        for _ in 0..bench.rounds.div_ceil(3) {
-            let values =
-                [idle(bench, tool), flood(bench, tool), long_line(bench, tool), blocked(bench, tool)];
-            rows.iter_mut().zip(values.concat()).for_each(|(row, value)| row.push(value));
-        }
-        table.row(tool.name(), rows.into_iter().map(|row| figure(median(row))));
-    }
-    table.print("Memory, all processes of the tool together");
+    let idle = in_turns(&tools, rounds, |tool| idle(bench, tool));
+    report.add("100 idle, MB (PSS)", Target::Limit(4.0), medians(&idle, |idle| idle.0));
+    report.add("100 idle, wake-ups a second", Target::Limit(0.0), medians(&idle, |idle| idle.1));
+    let tools = [Tool::Procman, Tool::Ceiling];
+    let floods = in_turns(&tools, rounds, |tool| flood(bench, tool));
+    report.add("16 floods, MB (peak)", Target::Limit(16.0), medians(&floods, |peak| *peak));
+    // The ceiling has no room for such a line.
+    let line = in_turns(&[Tool::Procman], rounds, |tool| long_line(bench, tool));
+    report.add("a line of 100 MB, MB (peak)", Target::Limit(16.0), medians(&line, |peak| *peak));
+    let blocked = in_turns(&tools, rounds, |tool| blocked(bench, tool));
+    report.add(
+        "reader blocked for 1 s, MB (peak)",
+        Target::Limit(16.0),
+        medians(&blocked, |blocked| blocked.0),
+    );
+    report.add(
+        "reader blocked for 4 s, MB (peak)",
+        Target::Limit(16.0),
+        medians(&blocked, |blocked| blocked.1),
+    );
     let size = fs::metadata(env!("CARGO_BIN_EXE_procman")).unwrap().len() as f64 / 1e6;
-    println!("procman's binary: {size:.2} MB\n");
+    report.add("size of the program, MB", Target::Limit(4.0), vec![(Tool::Procman, size)]);
 }
 
 /// Returns the memory of a hundred idle instances' tool, and how often it wakes a second.
-fn idle(bench: &Bench, tool: Tool) -> Vec<f64> {
+fn idle(bench: &Bench, tool: Tool) -> (f64, f64) {
     const SECONDS: u64 = 2;
     let child = start(bench, tool, &vec![bench.load("idle"); 100], Stdio::null());
     std::thread::sleep(Duration::from_secs(1));
@@ -43,32 +47,28 @@ fn idle(bench: &Bench, tool: Tool) -> Vec<f64> {
     let wakes = (switches() - before) as f64 / SECONDS as f64;
     let memory = own(&child).iter().map(|pid| field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")).sum();
     stop(child);
-    vec![memory, wakes]
+    (memory, wakes)
 }
 
-fn flood(bench: &Bench, tool: Tool) -> Vec<f64> {
+fn flood(bench: &Bench, tool: Tool) -> f64 {
     let child = start(bench, tool, &vec![bench.load("flood"); 16], Stdio::null());
     std::thread::sleep(Duration::from_secs(2));
     let peak = peak(&child);
     stop(child);
-    vec![peak]
+    peak
 }
 
-/// The ceiling cannot do it: it has no room for such a line.
-fn long_line(bench: &Bench, tool: Tool) -> Vec<f64> {
-    if tool != Tool::Procman {
-        return vec![f64::NAN];
-    }
+fn long_line(bench: &Bench, tool: Tool) -> f64 {
     let file = bench.file("cpu");
-    let lines = [bench.load(&format!("write 1 100000000 0 {}", file.display())), bench.load("idle")];
+    let lines = [bench.load(&format!("write 1 100000000 0 {} 1", file.display())), bench.load("idle")];
     let child = start(bench, tool, &lines, Stdio::null());
     let peak = peak_until(&child, || file.exists());
     stop(child);
     let _ = bench.take_numbers("cpu");
-    vec![peak]
+    peak
 }
 
-fn blocked(bench: &Bench, tool: Tool) -> Vec<f64> {
+fn blocked(bench: &Bench, tool: Tool) -> (f64, f64) {
     let mut child = start(bench, tool, &vec![bench.load("flood"); 16], Stdio::piped());
     std::thread::sleep(Duration::from_secs(1));
     let early = peak(&child);
@@ -76,7 +76,7 @@ fn blocked(bench: &Bench, tool: Tool) -> Vec<f64> {
     let late = peak(&child);
     drop(child.stdout.take());
     stop(child);
-    vec![early, late]
+    (early, late)
 }
 
 fn start(bench: &Bench, tool: Tool, commands: &[String], stdout: Stdio) -> Child {

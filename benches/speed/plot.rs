@@ -2,19 +2,18 @@
 
 use std::fmt::Write;
 
-use crate::throughput::Results;
+use crate::report::Row;
 
-/// The column that is drawn.
-const COLUMN: &str = "4 → pipe";
+/// The measure that is drawn.
+pub const MEASURE: &str = "4 → pipe, MB/s";
+
 const HEIGHT: usize = 26;
 const LEFT: usize = 150;
 const WIDTH: f64 = 480.0;
 
 /// Returns the SVG.
-pub fn draw(results: &Results, machine: &str) -> String {
-    let column = results.columns.iter().position(|column| *column == COLUMN).unwrap();
-    let mut rows: Vec<(&str, f64)> =
-        results.rows.iter().map(|(name, values)| (*name, values[column])).collect();
+pub fn draw(row: &Row, machine: &str) -> String {
+    let mut rows: Vec<(&str, f64)> = row.values.iter().map(|(tool, value)| (tool.name(), *value)).collect();
     rows.sort_by(|one, other| other.1.total_cmp(&one.1));
     let most = rows.iter().map(|row| row.1).fold(1.0, f64::max);
     let total = (rows.len() + 3) * HEIGHT;

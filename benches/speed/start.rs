@@ -3,31 +3,25 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::table::{Table, figure, median};
-use crate::tools::Bench;
+use crate::report::{Report, Target, median};
+use crate::tools::{Bench, Tool};
 
 const RUNS: usize = 40;
 
-/// Measures `procman --version` beside a static C program that does nothing, and prints it.
-pub fn measure(bench: &Bench) {
+/// Measures `procman --version` beside a static C program that does nothing.
+pub fn measure(bench: &Bench, report: &mut Report) {
+    let programs =
+        [(Tool::Procman, env!("CARGO_BIN_EXE_procman").into()), (Tool::Ceiling, bench.file("load"))];
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..bench.rounds * RUNS {
-        let nothing = bench.file("load");
-        for (values, (program, arguments)) in times
-            .iter_mut()
-            .zip([(std::path::Path::new(env!("CARGO_BIN_EXE_procman")), "--version"), (&*nothing, "nothing")])
-        {
+        for (times, (_, program)) in times.iter_mut().zip(&programs) {
             let mut command = Command::new(program);
-            command.arg(arguments).stdout(Stdio::null());
+            command.arg("--version").stdout(Stdio::null());
             let began = Instant::now();
             command.status().unwrap();
-            values.push(began.elapsed().as_secs_f64() * 1e3);
+            times.push(began.elapsed().as_secs_f64() * 1e3);
         }
     }
-    let [own, nothing] = times.map(median);
-    let mut table = Table::new(&["ms"]);
-    table.row("procman --version", [figure(own)]);
-    table.row("a static C program", [figure(nothing)]);
-    table.row("ratio", [figure(own / nothing)]);
-    table.print("Cold start");
+    let values = programs.iter().zip(times).map(|((tool, _), times)| (*tool, median(times))).collect();
+    report.add("`--version` beside a static C program, ms", Target::AtMost(2.0, Tool::Ceiling), values);
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-use crate::table::{Table, figure, median};
-use crate::tools::{Bench, Tool};
+use crate::report::{Report, Target, in_turns, medians};
+use crate::tools::{Bench, Limit, Outcome, Tool};
 
 /// One kind of traffic.
 struct Traffic {
@@ -64,13 +64,7 @@ const TRAFFIC: &[Traffic] = &[
 ];
 
 /// How much less a tool gets to do that is not procman or the ceiling.
-const PEERS_PART: usize = 20;
-
-/// The megabytes a second of each tool, in the order of `columns`.
-pub struct Results {
-    pub columns: Vec<&'static str>,
-    pub rows: Vec<(&'static str, Vec<f64>)>,
-}
+const PEERS_PART: usize = 50;
 
 /// What one run has shown.
 struct Run {
@@ -78,60 +72,48 @@ struct Run {
     cpu_seconds_per_gigabyte: f64,
 }
 
-/// Measures every kind of traffic and prints it.
-pub fn measure(bench: &Bench) -> Results {
+/// Measures every kind of traffic.
+pub fn measure(bench: &Bench, report: &mut Report) {
     let tools = bench.tools(&[Tool::Procman, Tool::Ceiling]);
-    let mut speeds: Vec<Vec<f64>> = vec![Vec::new(); tools.len()];
-    let mut costs = speeds.clone();
     for traffic in TRAFFIC {
-        let mut runs: Vec<Vec<Run>> = tools.iter().map(|_| Vec::new()).collect();
-        for _ in 0..bench.rounds {
-            for (tool, runs) in tools.iter().zip(&mut runs) {
-                runs.push(run(bench, *tool, traffic));
-            }
-        }
-        for (index, runs) in runs.iter().enumerate() {
-            speeds[index].push(median(runs.iter().map(|run| run.megabytes_per_second).collect()));
-            costs[index].push(median(runs.iter().map(|run| run.cpu_seconds_per_gigabyte).collect()));
-        }
+        let results = in_turns(&tools, bench.rounds, |tool| run(bench, tool, traffic));
+        let least = if traffic.block == 0 { 0.9 } else { 0.8 };
+        let target = Target::AtLeast(least, Tool::Ceiling);
+        let speeds = medians(&results, |run| run.megabytes_per_second);
+        report.add(format!("{}, MB/s", traffic.name), target, speeds);
+        let target = Target::AtMost(1.25, Tool::Ceiling);
+        let costs = medians(&results, |run| run.cpu_seconds_per_gigabyte);
+        report.add(format!("{}, CPU s a GB", traffic.name), target, costs);
     }
-    let columns: Vec<&str> = TRAFFIC.iter().map(|traffic| traffic.name).collect();
-    print(&columns, &tools, &speeds, "Throughput, MB/s of payload", |own, ceiling| own / ceiling);
-    print(&columns, &tools, &costs, "CPU seconds of its own a GB of payload", |own, ceiling| own / ceiling);
-    let rows = tools.iter().map(|tool| tool.name()).zip(speeds).collect();
-    Results { columns, rows }
-}
-
-fn print(columns: &[&str], tools: &[Tool], values: &[Vec<f64>], title: &str, ratio: fn(f64, f64) -> f64) {
-    let mut table = Table::new(columns);
-    for (tool, values) in tools.iter().zip(values) {
-        table.row(tool.name(), values.iter().copied().map(figure));
-    }
-    table
-        .row("procman / ceiling", values[0].iter().zip(&values[1]).map(|(own, of)| figure(ratio(*own, *of))));
-    table.print(title);
 }
 
 fn run(bench: &Bench, tool: Tool, traffic: &Traffic) -> Run {
     let Traffic { writers, length, block, .. } = *traffic;
-    let part = if matches!(tool, Tool::Peer(..)) { PEERS_PART } else { 1 };
+    let part = if tool.is_peer() { PEERS_PART } else { 1 };
     let lines = traffic.size * 1_000_000 / length / writers / part;
-    let command = bench.load(&format!("write {lines} {length} {block} {}", bench.file("cpu").display()));
+    let command =
+        bench.load(&format!("write {lines} {length} {block} {} {writers}", bench.file("cpu").display()));
     let mut command = bench.command(tool, &vec![command; writers]);
     command.stdout(match traffic.sink {
         Sink::Pipe => Stdio::piped(),
         Sink::File => Stdio::from(File::create(bench.file("out")).unwrap()),
         Sink::Null => Stdio::null(),
     });
+    let _ = bench.take_numbers("cpu");
     let before = children_cpu();
     let began = Instant::now();
     let mut child = command.spawn().unwrap();
+    let limit = Limit::new(&child);
     let newlines = child.stdout.take().map(count_lines);
     child.wait().unwrap();
+    if limit.lift() == Outcome::Killed {
+        let _ = bench.take_numbers("cpu");
+        return Run { megabytes_per_second: f64::NAN, cpu_seconds_per_gigabyte: f64::NAN };
+    }
     let seconds = began.elapsed().as_secs_f64();
     let load: u64 = bench.take_numbers("cpu").iter().sum();
     let cpu = children_cpu() - before - load as f64 / 1e6;
-    if !matches!(tool, Tool::Peer(..)) {
+    if !tool.is_peer() {
         let expected = lines * writers;
         assert!(newlines.is_none_or(|count| count >= expected), "{} lost lines", tool.name());
         if traffic.sink == Sink::File {

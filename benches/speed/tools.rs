@@ -3,7 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// A program that runs a formation.
@@ -21,12 +26,15 @@ pub enum Tool {
 /// Tools that take a Procfile with one process a line.
 const PEERS: &[Tool] = &[
     Tool::Peer("foreman", &["start"]),
-    Tool::Peer("hivemind", &["--no-prefix=false"]),
+    Tool::Peer("hivemind", &[]),
     Tool::Peer("overmind", &["start", "--no-port"]),
     Tool::Peer("honcho", &["start"]),
     Tool::Peer("goreman", &["start"]),
     Tool::Peer("forego", &["start"]),
     Tool::Peer("nf", &["start"]),
+    Tool::Peer("ultraman", &["start"]),
+    // Of no Procfile: it gets a file of its own.
+    Tool::Peer("process-compose", &["up", "--tui=false", "--no-server"]),
 ];
 
 /// Where the programs are, and how often each is measured.
@@ -73,6 +81,12 @@ impl Bench {
         let lines =
             commands[..types].iter().zip(1..).map(|(command, number)| format!("w{number}: {command}\n"));
         fs::write(self.file("Procfile"), lines.collect::<String>()).unwrap();
+        let entries = commands
+            .iter()
+            .zip(1..)
+            .map(|(command, number)| format!("  w{number}:\n    command: \"{command}\"\n"));
+        fs::write(self.file("process-compose.yaml"), format!("processes:\n{}", entries.collect::<String>()))
+            .unwrap();
         let mut command = match tool {
             Tool::Procman => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_procman"));
@@ -123,6 +137,10 @@ impl Bench {
 }
 
 impl Tool {
+    pub fn is_peer(self) -> bool {
+        matches!(self, Tool::Peer(..))
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Tool::Procman => "procman",
@@ -135,10 +153,46 @@ impl Tool {
 
 /// Ends a tool that is measured no further, with all that it has started.
 pub fn stop(mut child: Child) {
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
-    let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+    let _ = kill(pid(&child), Signal::SIGTERM);
+    let limit = Limit::new(&child);
     let _ = child.wait();
+    limit.lift();
+}
+
+/// How a tool ended that had a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Ended,
+    Killed,
+}
+
+/// Ends a tool that hangs, which some do.
+pub struct Limit(Sender<()>, JoinHandle<Outcome>);
+
+impl Limit {
+    pub fn new(child: &Child) -> Limit {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let (sender, receiver) = mpsc::channel();
+        let pid = pid(child);
+        let watch = move || match receiver.recv_timeout(PATIENCE) {
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = kill(pid, Signal::SIGKILL);
+                Outcome::Killed
+            }
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => Outcome::Ended,
+        };
+        Limit(sender, thread::spawn(watch))
+    }
+
+    /// To be called when it has ended.
+    pub fn lift(self) -> Outcome {
+        drop(self.0);
+        self.1.join().unwrap()
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed())
 }
 
 fn is_on_path(name: &str) -> bool {
