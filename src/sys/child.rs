@@ -219,13 +219,18 @@ fn prepare(parent: u32, open_files: u64) -> io::Result<()> {
     {
         let _ = nix::sys::resource::setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard);
     }
-    // SAFETY: signal(2), prctl(2), getppid(2) and sigprocmask(2) may be called here; the set is initialised.
+    // SAFETY: signal(2), sigpending(2), prctl(2), getppid(2) and sigprocmask(2) may be called here; the sets are
+    // initialised.
     unsafe {
+        let mut pending = std::mem::zeroed();
+        libc::sigpending(&raw mut pending);
         for number in 1..=64 {
             // What came between fork and the new group was meant for procman, which has it too; ignoring a
             // signal discards it. A pending SIGTSTP would stop this process before exec, and with it procman,
             // which waits for exec. Both calls fail for what cannot be changed, which has its default anyway.
-            libc::signal(number, libc::SIG_IGN);
+            if libc::sigismember(&raw const pending, number) == 1 {
+                libc::signal(number, libc::SIG_IGN);
+            }
             libc::signal(number, libc::SIG_DFL);
         }
         #[cfg(target_os = "linux")]
