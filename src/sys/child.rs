@@ -6,11 +6,13 @@
 //! can ask whether its group is empty; the members then keep the number.
 
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, PipeReader};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+#[cfg(not(all(target_os = "linux", not(procman_portable))))]
+use std::process::Stdio;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
@@ -19,6 +21,8 @@ use nix::sys::resource::{Resource, getrlimit, rlim_t};
 
 use crate::process::{Exit, Pid, Signal};
 use crate::sys::interpreter::{Missing, Search};
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+use crate::sys::spawn;
 use crate::sys::{signals, wait};
 
 /// What to start, and with what.
@@ -108,22 +112,13 @@ pub const SPARE_DESCRIPTORS: u64 = 8;
 ///
 /// It gets `/dev/null` as input, one pipe as output and error (so their order is kept), default signal
 /// dispositions, an empty signal mask, and no other descriptor. On Linux it is killed if the calling
-/// *thread* ends: call this from one that lives as long as procman.
+/// *thread* ends: call this from one that lives as long as procman. The program of `order` is a path.
 pub fn spawn(order: &Order<'_>) -> Result<(Child, PipeReader), SpawnError> {
     let (reader, writer) = io::pipe().map_err(SpawnError::Resources)?;
     set_nonblocking(&reader).map_err(SpawnError::Resources)?;
-    let mut command = command(order);
-    let error = writer.try_clone().map_err(SpawnError::Resources)?;
-    command.stdin(Stdio::null()).stdout(writer).stderr(error).process_group(0);
-    let (parent, open_files) = (std::process::id(), order.open_files);
-    // SAFETY: between fork and exec only system calls are made, and no memory is allocated.
-    unsafe {
-        command.pre_exec(move || prepare(parent, open_files));
-    }
-    let child = signals::while_blocked(|| command.spawn()).map_err(SpawnError::Resources)?;
-    let child = child.map_err(|source| explain(order, source))?;
-    let pid = Pid(i32::try_from(child.id()).unwrap_or_default());
-    match wait::Watch::new(pid) {
+    let started = signals::while_blocked(|| start(order, writer)).map_err(SpawnError::Resources)?;
+    let (pid, watch) = started.map_err(|source| explain(order, source))?;
+    match watch {
         Ok(watch) => Ok((Child { pid, watch }, reader)),
         Err(error) => {
             // Nobody would notice its end, so it must not run.
@@ -132,6 +127,37 @@ pub fn spawn(order: &Order<'_>) -> Result<(Child, PipeReader), SpawnError> {
             Err(SpawnError::Resources(error))
         }
     }
+}
+
+/// Starts the ordered process, all signals being blocked.
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+fn start(order: &Order<'_>, output: PipeWriter) -> io::Result<(Pid, io::Result<wait::Watch>)> {
+    let arguments: Vec<_> = [&order.program].into_iter().chain(order.arguments).copied().collect();
+    let image = spawn::Image {
+        program: order.program,
+        arguments: &arguments,
+        environment: order.environment,
+        directory: order.directory,
+        output: output.as_fd(),
+    };
+    let (parent, open_files) = (std::process::id(), order.open_files);
+    let (pid, pidfd) = spawn::start(image, &|| prepare(parent, open_files))?;
+    Ok((pid, pidfd.map_or_else(|| wait::Watch::new(pid), wait::Watch::over)))
+}
+
+/// Starts the ordered process, all signals being blocked.
+#[cfg(not(all(target_os = "linux", not(procman_portable))))]
+fn start(order: &Order<'_>, output: PipeWriter) -> io::Result<(Pid, io::Result<wait::Watch>)> {
+    let mut command = command(order);
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
+    let (parent, open_files) = (std::process::id(), order.open_files);
+    // SAFETY: between fork and exec only system calls are made, and no memory is allocated.
+    unsafe {
+        command.pre_exec(move || prepare(parent, open_files));
+    }
+    let child = command.spawn()?;
+    let pid = Pid(i32::try_from(child.id()).unwrap_or_default());
+    Ok((pid, wait::Watch::new(pid)))
 }
 
 /// Replaces this process by the ordered one. Returns only if that fails.
@@ -147,7 +173,7 @@ pub fn spawn_foreground(order: &Order<'_>) -> Result<Pid, SpawnError> {
     let mut command = command(order);
     command.process_group(0);
     let (parent, open_files) = (std::process::id(), order.open_files);
-    // SAFETY: as in `spawn`.
+    // SAFETY: between fork and exec only system calls are made, and no memory is allocated.
     unsafe {
         command.pre_exec(move || {
             // SIGTTOU is blocked here, so a background group may do this. Without a terminal it fails.

@@ -18,6 +18,8 @@ pub mod link;
 pub mod memory;
 pub mod ready;
 pub mod signals;
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+mod spawn;
 pub mod startup;
 pub mod stdio;
 pub mod wait;

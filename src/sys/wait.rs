@@ -120,7 +120,12 @@ mod end {
                     number => OwnedFd::from_raw_fd(number as i32),
                 }
             };
-            Ready::new(descriptor).map(Watch)
+            Watch::over(descriptor)
+        }
+
+        /// Returns the watch over the child that a pidfd is of.
+        pub fn over(pidfd: OwnedFd) -> io::Result<Self> {
+            Ready::new(pidfd).map(Watch)
         }
 
         /// Returns how the leader has ended, when it has.

@@ -1,0 +1,213 @@
+//! Starting a process without copying this one, as Linux can.
+//!
+//! `fork` copies the page tables, and each page that is written to afterwards costs a fault. Here the child has the
+//! memory of this process until it executes its program, on a stack of its own, and the thread that has started it
+//! stands still until then (CLONE_VM and CLONE_VFORK of clone(2), as posix_spawn(3) does it). So the child takes no
+//! lock and allocates nothing, as after any fork; and no handler may run in it, for which its starter blocks all
+//! signals.
+
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use nix::libc;
+
+use crate::process::Pid;
+use crate::sys::wait;
+
+/// What a new process is given.
+#[derive(Clone, Copy)]
+pub struct Image<'a> {
+    /// Its program, as a path.
+    pub program: &'a OsStr,
+    /// Its arguments, the name of the program first.
+    pub arguments: &'a [&'a OsStr],
+    /// Its whole environment.
+    pub environment: &'a [(&'a OsStr, &'a OsStr)],
+    /// Its working directory.
+    pub directory: &'a Path,
+    /// Its standard output and error.
+    pub output: BorrowedFd<'a>,
+}
+
+/// Starts a process as the leader of a group of its own, with `/dev/null` as its input, and returns it when it runs its
+/// program, with a pidfd where the system has those. `prepare` is the last thing done before that.
+///
+/// The caller has blocked all signals, and `prepare` lifts that. It runs beside the other threads of this process, in
+/// the same memory: it may do no more than system calls.
+pub fn start(image: Image<'_>, prepare: &dyn Fn() -> io::Result<()>) -> io::Result<(Pid, Option<OwnedFd>)> {
+    let arguments = texts(image.arguments.iter().map(|argument| [*argument].into_iter()))?;
+    let equals = OsStr::new("=");
+    let environment =
+        texts(image.environment.iter().map(|(name, value)| [*name, equals, *value].into_iter()))?;
+    let start = Start {
+        program: CString::new(image.program.as_bytes())?,
+        arguments: pointers(&arguments),
+        environment: pointers(&environment),
+        directory: CString::new(image.directory.as_os_str().as_bytes())?,
+        output: image.output,
+        prepare,
+        error: AtomicI32::new(0),
+    };
+    let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
+    let mut pidfd: c_int = -1;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: the stack grows down from its end, and like `start` it is there until the child has left this memory,
+    // which is when clone(2) returns. A system without pidfds leaves that place alone.
+    let pid = unsafe {
+        let (top, lent) = (stack.spare_capacity_mut().as_mut_ptr_range().end, &raw const start);
+        libc::clone(begin, top.cast(), flags, lent.cast_mut().cast(), &raw mut pidfd)
+    };
+    if pid == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and belongs to nobody else.
+    let pidfd = (pidfd != -1).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+    match start.error.load(Ordering::Relaxed) {
+        0 => Ok((Pid(pid), pidfd)),
+        error => {
+            wait::reap(Pid(pid));
+            Err(io::Error::from_raw_os_error(error))
+        }
+    }
+}
+
+/// Enough for the few calls that the child makes.
+const STACK: usize = 64 * 1024;
+
+/// The same, as system calls take it, and where to say what has failed.
+struct Start<'a> {
+    program: CString,
+    arguments: Vec<*const c_char>,
+    environment: Vec<*const c_char>,
+    directory: CString,
+    output: BorrowedFd<'a>,
+    prepare: &'a dyn Fn() -> io::Result<()>,
+    error: AtomicI32,
+}
+
+/// What the child runs.
+extern "C" fn begin(start: *mut c_void) -> c_int {
+    // SAFETY: the parent has lent it, and stands still.
+    let start = unsafe { &*start.cast::<Start<'_>>() };
+    let Err(error) = become_program(start);
+    start.error.store(error.raw_os_error().unwrap_or(libc::EINVAL), Ordering::Relaxed);
+    // What exit(3) does besides is the parent's to do.
+    unsafe { libc::_exit(127) }
+}
+
+fn become_program(start: &Start<'_>) -> io::Result<Infallible> {
+    // SAFETY: all pointers are to texts that end with NUL, and the arrays of them end with a null pointer.
+    unsafe {
+        done(libc::setpgid(0, 0))?;
+        let null = done(libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC))?;
+        done(libc::dup2(null, 0))?;
+        done(libc::dup2(start.output.as_raw_fd(), 1))?;
+        done(libc::dup2(start.output.as_raw_fd(), 2))?;
+        done(libc::chdir(start.directory.as_ptr()))?;
+        (start.prepare)()?;
+        libc::execve(start.program.as_ptr(), start.arguments.as_ptr(), start.environment.as_ptr());
+    }
+    Err(io::Error::last_os_error())
+}
+
+fn done(result: c_int) -> io::Result<c_int> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Returns texts one behind the other, each of its parts and with its final NUL.
+fn texts<'a>(texts: impl Iterator<Item = impl Iterator<Item = &'a OsStr>>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for text in texts {
+        for part in text {
+            if part.as_bytes().contains(&0) {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes.push(0);
+    }
+    Ok(bytes)
+}
+
+/// Returns where each text begins, and a null pointer.
+fn pointers(texts: &[u8]) -> Vec<*const c_char> {
+    let begins = texts.split_inclusive(|byte| *byte == 0).map(|text| text.as_ptr().cast());
+    begins.chain([ptr::null()]).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::io::{self, Read};
+    use std::os::fd::AsFd;
+    use std::path::Path;
+
+    use nix::libc;
+
+    use super::{Image, start};
+    use crate::sys::signals::while_blocked;
+    use crate::sys::wait;
+
+    /// Returns what a program writes, or why it was not started.
+    fn run(
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        directory: &str,
+        prepare: &dyn Fn() -> io::Result<()>,
+    ) -> io::Result<String> {
+        let (mut reader, writer) = io::pipe()?;
+        let arguments: Vec<_> = arguments.iter().map(OsStr::new).collect();
+        let environment: Vec<_> =
+            environment.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))).collect();
+        let image = Image {
+            program: arguments[0],
+            arguments: &arguments,
+            environment: &environment,
+            directory: Path::new(directory),
+            output: writer.as_fd(),
+        };
+        let (pid, _) = while_blocked(|| start(image, prepare))??;
+        drop(writer);
+        let mut text = String::new();
+        reader.read_to_string(&mut text)?;
+        wait::reap(pid);
+        Ok(text)
+    }
+
+    #[test]
+    fn a_program_gets_what_it_is_given_and_nothing_else() {
+        let environment = [("A", "x y"), ("B%", ""), ("C", "=\n")];
+        assert_eq!(run(&["/usr/bin/env"], &environment, "/", &|| Ok(())).unwrap(), "A=x y\nB%=\nC==\n\n");
+        let script = ["/bin/sh", "-c", "pwd; cat; echo error >&2; echo \"$0|$@\"", "", "a  b"];
+        assert_eq!(run(&script, &[], "/usr", &|| Ok(())).unwrap(), "/usr\nerror\n|a  b\n");
+    }
+
+    #[test]
+    fn what_fails_in_the_child_is_known_to_the_parent() {
+        let refused = || Err(io::Error::from_raw_os_error(libc::EXDEV));
+        let code = |result: io::Result<String>| result.unwrap_err().raw_os_error();
+        assert_eq!(code(run(&["/no/such"], &[], "/", &|| Ok(()))), Some(libc::ENOENT));
+        assert_eq!(code(run(&["/usr/bin/env"], &[], "/no/such", &|| Ok(()))), Some(libc::ENOENT));
+        assert_eq!(code(run(&["/etc/passwd"], &[], "/", &|| Ok(()))), Some(libc::EACCES));
+        assert_eq!(code(run(&["/usr/bin/env"], &[], "/", &refused)), Some(libc::EXDEV));
+        let long = "x".repeat(128 * 1024);
+        assert_eq!(code(run(&["/usr/bin/env", &long], &[], "/", &|| Ok(()))), Some(libc::E2BIG));
+    }
+
+    #[test]
+    fn no_text_ends_before_its_end() {
+        for (arguments, environment) in
+            [(&["/usr/bin/env", "a\0b"][..], &[][..]), (&["/usr/bin/env"], &[("A", "b\0C=d")])]
+        {
+            let error = run(arguments, environment, "/", &|| Ok(())).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+}
