@@ -154,6 +154,18 @@ pub struct Invocation {
     pub environment: Environment,
 }
 
+impl Invocation {
+    /// Returns the program and its arguments where a shell would only execute them, with this very environment.
+    pub fn words(&self) -> Option<Vec<OsString>> {
+        match &self.program {
+            Program::Shell(command) if self.environment.shared.passes_shells => {
+                shell::words(command, |name| self.environment.get(OsStr::new(name)))
+            }
+            Program::Shell(_) | Program::Direct { .. } => None,
+        }
+    }
+}
+
 /// What a process executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -180,7 +192,15 @@ impl Environment {
     /// Returns every name and value, no name twice.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let computed = [(OsStr::new(PORT), &*self.port), (OsStr::new(PS), &*self.name)];
-        self.shared.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())).chain(computed)
+        self.shared
+            .variables
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+            .chain(computed)
+    }
+
+    fn get(&self, name: &OsStr) -> Option<&OsStr> {
+        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 }
 
@@ -231,13 +251,18 @@ const LONGEST: usize = 32 * 4096 - 1;
 const ONLY_FOR_PROCMAN: [&str; 6] =
     ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
-/// The variables every instance has, ordered by name, without the computed ones.
+/// The variables every instance has, without the computed ones.
 #[derive(Clone, PartialEq, Eq)]
-struct Shared(Arc<[(OsString, OsString)]>);
+struct Shared {
+    /// Ordered by name.
+    variables: Arc<[(OsString, OsString)]>,
+    /// Whether every shell passes them all on.
+    passes_shells: bool,
+}
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_set().entries(self.variables.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -281,7 +306,8 @@ fn shared(
             return Err(PlanError::LongVariable { name: excerpt(&name.to_string_lossy()), size });
         }
     }
-    Ok(Shared(variables.into_iter().collect()))
+    let passes_shells = variables.keys().all(|name| shell::is_passed_on(name));
+    Ok(Shared { variables: variables.into_iter().collect(), passes_shells })
 }
 
 fn is_passed_on(name: &OsStr) -> bool {
@@ -399,6 +425,21 @@ mod tests {
         let invocation = plan.instance(&id("web", 1)).unwrap();
         assert_eq!(invocation.program, Program::Shell("exec ./web -p $PORT".to_owned()));
         assert_eq!(&*invocation.directory, Path::new("/app"));
+    }
+
+    #[test]
+    fn an_instance_of_plain_words_is_known_without_a_shell() {
+        let words = |variables: &[(&str, &str)]| {
+            let plan = Plan::new(Inputs { outer: outer(variables), ..inputs(PROCFILE) }).unwrap();
+            plan.instance(&id("web", 1)).unwrap().words()
+        };
+        assert_eq!(words(&[]).unwrap(), ["./web", "-p", "5000"]);
+        assert_eq!(words(&[("PORT", "7000"), ("A", "*")]).unwrap(), ["./web", "-p", "7000"]);
+        // Not every shell would pass these on.
+        assert_eq!(words(&[("IFS", "0")]), None);
+        assert_eq!(words(&[("a.b", "c")]), None);
+        let direct = Plan::new(inputs(PROCFILE)).unwrap().run(&["ls".into(), "-l".into()]).unwrap();
+        assert_eq!(direct.words(), None);
     }
 
     #[test]

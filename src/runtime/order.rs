@@ -14,9 +14,12 @@ pub fn with_order<T>(invocation: &Invocation, open_files: u64, start: impl FnOnc
             (program.as_os_str(), arguments.iter().map(AsRef::as_ref).collect())
         }
     };
+    let words = invocation.words();
+    let words: Option<Vec<_>> = words.as_ref().map(|words| words.iter().map(AsRef::as_ref).collect());
     start(&Order {
         program,
         arguments: &arguments,
+        words: words.as_deref(),
         directory: &invocation.directory,
         environment: &environment,
         open_files,

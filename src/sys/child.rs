@@ -6,13 +6,11 @@
 //! can ask whether its group is empty; the members then keep the number.
 
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind, PipeReader, PipeWriter};
+use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-#[cfg(not(all(target_os = "linux", not(procman_portable))))]
-use std::process::Stdio;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
@@ -20,9 +18,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, rlim_t};
 
 use crate::process::{Exit, Pid, Signal};
-use crate::sys::interpreter::{Missing, Search};
 #[cfg(all(target_os = "linux", not(procman_portable)))]
-use crate::sys::spawn;
+use crate::sys::direct::start;
+use crate::sys::interpreter::{Missing, Search};
 use crate::sys::{signals, wait};
 
 /// What to start, and with what.
@@ -32,9 +30,12 @@ pub struct Order<'a> {
     pub program: &'a OsStr,
     /// Its arguments, without its name.
     pub arguments: &'a [&'a OsStr],
+    /// What the program, a shell, would only execute: another program and its arguments, its name first. An instance
+    /// becomes that at once where it can.
+    pub words: Option<&'a [&'a OsStr]>,
     /// The working directory.
     pub directory: &'a Path,
-    /// The whole environment; nothing is added to it.
+    /// The whole environment; nothing is added to it, but for the `PWD` that the shell would add.
     pub environment: &'a [(&'a OsStr, &'a OsStr)],
     /// The soft limit of open files that the instance gets.
     pub open_files: u64,
@@ -130,26 +131,10 @@ pub fn spawn(order: &Order<'_>) -> Result<(Child, PipeReader), SpawnError> {
 }
 
 /// Starts the ordered process, all signals being blocked.
-#[cfg(all(target_os = "linux", not(procman_portable)))]
-fn start(order: &Order<'_>, output: PipeWriter) -> io::Result<(Pid, io::Result<wait::Watch>)> {
-    let arguments: Vec<_> = [&order.program].into_iter().chain(order.arguments).copied().collect();
-    let image = spawn::Image {
-        program: order.program,
-        arguments: &arguments,
-        environment: order.environment,
-        directory: order.directory,
-        output: output.as_fd(),
-    };
-    let (parent, open_files) = (std::process::id(), order.open_files);
-    let (pid, pidfd) = spawn::start(image, &|| prepare(parent, open_files))?;
-    Ok((pid, pidfd.map_or_else(|| wait::Watch::new(pid), wait::Watch::over)))
-}
-
-/// Starts the ordered process, all signals being blocked.
 #[cfg(not(all(target_os = "linux", not(procman_portable))))]
-fn start(order: &Order<'_>, output: PipeWriter) -> io::Result<(Pid, io::Result<wait::Watch>)> {
+fn start(order: &Order<'_>, output: io::PipeWriter) -> io::Result<(Pid, io::Result<wait::Watch>)> {
     let mut command = command(order);
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
+    command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
     let (parent, open_files) = (std::process::id(), order.open_files);
     // SAFETY: between fork and exec only system calls are made, and no memory is allocated.
     unsafe {
@@ -237,8 +222,8 @@ fn command(order: &Order<'_>) -> Command {
     command
 }
 
-/// Runs in the child between fork and exec.
-fn prepare(parent: u32, open_files: u64) -> io::Result<()> {
+/// Prepares a child between fork and exec: only system calls are made, and no memory is allocated.
+pub fn prepare(parent: u32, open_files: u64) -> io::Result<()> {
     #[allow(clippy::useless_conversion, reason = "the type differs between systems")]
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && let Ok(soft) = rlim_t::try_from(open_files)

@@ -64,7 +64,7 @@ impl<'a> Search<'a> {
     }
 
     /// Returns where a program lies.
-    fn find(self, program: &OsStr) -> Option<PathBuf> {
+    pub fn find(self, program: &OsStr) -> Option<PathBuf> {
         self.candidates(program).find(|file| {
             let metadata = self.directory.join(file).metadata();
             metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)

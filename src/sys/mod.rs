@@ -10,6 +10,8 @@ pub mod census;
 pub mod child;
 pub mod cleanup;
 mod control_group;
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+mod direct;
 pub mod files;
 pub mod guard;
 pub mod interpreter;

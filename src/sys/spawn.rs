@@ -7,7 +7,7 @@
 //! signals.
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -23,10 +23,8 @@ use crate::sys::wait;
 /// What a new process is given.
 #[derive(Clone, Copy)]
 pub struct Image<'a> {
-    /// Its program, as a path.
-    pub program: &'a OsStr,
-    /// Its arguments, the name of the program first.
-    pub arguments: &'a [&'a OsStr],
+    /// What it may run. The first that can be is.
+    pub candidates: &'a [Candidate<'a>],
     /// Its whole environment.
     pub environment: &'a [(&'a OsStr, &'a OsStr)],
     /// Its working directory.
@@ -35,19 +33,31 @@ pub struct Image<'a> {
     pub output: BorrowedFd<'a>,
 }
 
+/// A program with its arguments.
+#[derive(Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its path.
+    pub program: &'a OsStr,
+    /// Its arguments, its name first.
+    pub arguments: &'a [&'a OsStr],
+}
+
 /// Starts a process as the leader of a group of its own, with `/dev/null` as its input, and returns it when it runs its
 /// program, with a pidfd where the system has those. `prepare` is the last thing done before that.
 ///
 /// The caller has blocked all signals, and `prepare` lifts that. It runs beside the other threads of this process, in
 /// the same memory: it may do no more than system calls.
 pub fn start(image: Image<'_>, prepare: &dyn Fn() -> io::Result<()>) -> io::Result<(Pid, Option<OwnedFd>)> {
-    let arguments = texts(image.arguments.iter().map(|argument| [*argument].into_iter()))?;
+    let candidates = image.candidates.iter().map(|candidate| {
+        let arguments = texts(candidate.arguments.iter().map(|argument| [*argument].into_iter()))?;
+        Ok((CString::new(candidate.program.as_bytes())?, arguments))
+    });
+    let candidates = candidates.collect::<io::Result<Vec<_>>>()?;
     let equals = OsStr::new("=");
     let environment =
         texts(image.environment.iter().map(|(name, value)| [*name, equals, *value].into_iter()))?;
     let start = Start {
-        program: CString::new(image.program.as_bytes())?,
-        arguments: pointers(&arguments),
+        programs: candidates.iter().map(|(program, arguments)| (&**program, pointers(arguments))).collect(),
         environment: pointers(&environment),
         directory: CString::new(image.directory.as_os_str().as_bytes())?,
         output: image.output,
@@ -82,8 +92,7 @@ const STACK: usize = 64 * 1024;
 
 /// The same, as system calls take it, and where to say what has failed.
 struct Start<'a> {
-    program: CString,
-    arguments: Vec<*const c_char>,
+    programs: Vec<(&'a CStr, Vec<*const c_char>)>,
     environment: Vec<*const c_char>,
     directory: CString,
     output: BorrowedFd<'a>,
@@ -111,7 +120,9 @@ fn become_program(start: &Start<'_>) -> io::Result<Infallible> {
         done(libc::dup2(start.output.as_raw_fd(), 2))?;
         done(libc::chdir(start.directory.as_ptr()))?;
         (start.prepare)()?;
-        libc::execve(start.program.as_ptr(), start.arguments.as_ptr(), start.environment.as_ptr());
+        for (program, arguments) in &start.programs {
+            libc::execve(program.as_ptr(), arguments.as_ptr(), start.environment.as_ptr());
+        }
     }
     Err(io::Error::last_os_error())
 }
@@ -151,7 +162,7 @@ mod tests {
 
     use nix::libc;
 
-    use super::{Image, start};
+    use super::{Candidate, Image, start};
     use crate::sys::signals::while_blocked;
     use crate::sys::wait;
 
@@ -167,8 +178,7 @@ mod tests {
         let environment: Vec<_> =
             environment.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))).collect();
         let image = Image {
-            program: arguments[0],
-            arguments: &arguments,
+            candidates: &[Candidate { program: arguments[0], arguments: &arguments }],
             environment: &environment,
             directory: Path::new(directory),
             output: writer.as_fd(),
