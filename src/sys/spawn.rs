@@ -163,6 +163,7 @@ mod tests {
     use nix::libc;
 
     use super::{Candidate, Image, start};
+    use crate::sys::child::prepare;
     use crate::sys::signals::while_blocked;
     use crate::sys::wait;
 
@@ -209,6 +210,28 @@ mod tests {
         assert_eq!(code(run(&["/usr/bin/env"], &[], "/", &refused)), Some(libc::EXDEV));
         let long = "x".repeat(128 * 1024);
         assert_eq!(code(run(&["/usr/bin/env", &long], &[], "/", &|| Ok(()))), Some(libc::E2BIG));
+    }
+
+    /// Stopped before it runs its program, it would stop this thread with it.
+    #[test]
+    fn what_came_before_the_child_was_ready_does_not_reach_it() {
+        let parent = std::process::id();
+        let prepare = || {
+            for signal in [libc::SIGTSTP, libc::SIGTERM, libc::SIGRTMIN()] {
+                // SAFETY: nothing but a system call is made.
+                unsafe { libc::kill(libc::getpid(), signal) };
+            }
+            prepare(parent, 100)
+        };
+        let script = ["/bin/sh", "-c", "ulimit -n; cat /proc/self/status"];
+        let text = run(&script, &[("PATH", "/bin:/usr/bin")], "/", &prepare).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "100");
+        for field in ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"] {
+            let set = lines.iter().find_map(|line| line.strip_prefix(&format!("{field}:\t"))).unwrap();
+            // 32 and 33 are the C library's own, and nobody can set them.
+            assert_eq!(u64::from_str_radix(set, 16).unwrap() & !0x1_8000_0000, 0, "{text}");
+        }
     }
 
     #[test]
