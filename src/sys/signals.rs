@@ -1,22 +1,24 @@
 //! Signals that procman receives, each with its origin.
 //!
-//! Every signal that can be caught is: none may end procman by surprise, and as PID 1 one without a handler
-//! would be dropped. A handler only stores what came; the loops of the guard and of the supervisor read it.
+//! Every signal that can be caught is: none may end procman by surprise, and as PID 1 one that is neither blocked
+//! nor handled would be dropped. The loops of the guard and of the supervisor read what came.
+//!
+//! On Linux signals stay blocked and are read from a signalfd: one system call, where a handler costs one for each
+//! of some fifty signals. Elsewhere signal-hook's handlers store what came.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::os::unix::thread::JoinHandleExt;
 use std::thread::JoinHandle;
 
-use nix::sys::signal::{self, SigSet, SigmaskHow};
+use nix::sys::signal::{self, SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, sigaction};
 use nix::{libc, unistd};
-use signal_hook::iterator::backend::SignalDelivery;
-use signal_hook::iterator::exfiltrator::WithOrigin;
 
 use crate::process::{Pid, Sender, Signal};
 use crate::sys::startup::Hangup;
 use crate::sys::{census, wait};
+
+use delivery::Delivery;
 
 /// One signal that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,44 +31,120 @@ pub struct Received {
 
 /// The signals of this process, from [`Signals::listen`] on.
 #[derive(Debug)]
-pub struct Signals {
-    delivery: SignalDelivery<UnixStream, WithOrigin>,
-}
+pub struct Signals(Delivery);
 
 impl Signals {
-    /// Catches every signal that can be caught, and lifts the block on those.
+    /// Catches every signal that can be caught. To be called with all signals blocked.
     ///
     /// Left blocked are the signals of a crash: a handler that returns from one would run for ever, and
     /// blocked they still end a process that really crashes, but not one that somebody sends them to.
     pub fn listen(hangup: Hangup) -> io::Result<Self> {
-        let (read, write) = UnixStream::pair()?;
-        write.set_nonblocking(true)?;
         let caught: Vec<i32> = (1..=last_signal())
             .filter(|number| !is_left_alone(*number))
             .filter(|number| *number != libc::SIGHUP || hangup == Hangup::Heard)
             .collect();
-        let delivery = SignalDelivery::with_pipe(read, write, WithOrigin::default(), &caught)?;
-        unblock(&caught)?;
-        Ok(Signals { delivery })
+        Delivery::of(&caught).map(Signals)
     }
 
     /// Returns what has come since the last call, without waiting.
     pub fn pending(&mut self) -> Vec<Received> {
-        let origins = self.delivery.pending();
-        origins
-            .map(|origin| Received {
-                signal: Signal(origin.signal),
-                sender: origin.process.map_or(Sender::Kernel, |process| Sender::Process(Pid(process.pid))),
-            })
-            .filter(|received| !is_own_doing(*received) && !is_stop_for_good(*received))
-            .collect()
+        let mut pending = self.0.pending();
+        pending.retain(|received| !is_own_doing(*received) && !is_stop_for_good(*received));
+        pending
     }
 }
 
 impl AsFd for Signals {
     /// Returns a descriptor that is readable when something has come.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.delivery.get_read().as_fd()
+        self.0.as_fd()
+    }
+}
+
+/// Signals from a signalfd(2), which stay blocked.
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+mod delivery {
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd};
+
+    use nix::libc;
+    use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+    use crate::process::{Pid, Sender, Signal};
+    use crate::sys::signals::{Received, set_of};
+
+    #[derive(Debug)]
+    pub struct Delivery(SignalFd);
+
+    impl Delivery {
+        pub fn of(caught: &[i32]) -> io::Result<Self> {
+            let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+            Ok(Delivery(SignalFd::with_flags(&set_of(caught), flags)?))
+        }
+
+        pub fn pending(&mut self) -> Vec<Received> {
+            let read = || self.0.read_signal().ok().flatten();
+            std::iter::from_fn(read).map(|info| received(&info)).collect()
+        }
+    }
+
+    impl AsFd for Delivery {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+
+    fn received(info: &libc::signalfd_siginfo) -> Received {
+        // Only these come from a process that wanted to send them: sigaction(2).
+        let sender = match info.ssi_code {
+            libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL | libc::SI_MESGQ => {
+                Sender::Process(Pid(info.ssi_pid.cast_signed()))
+            }
+            _ => Sender::Kernel,
+        };
+        Received { signal: Signal(info.ssi_signo.cast_signed()), sender }
+    }
+}
+
+/// Signals from handlers, as POSIX has them.
+#[cfg(not(all(target_os = "linux", not(procman_portable))))]
+mod delivery {
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::unix::net::UnixStream;
+
+    use signal_hook::iterator::backend::SignalDelivery;
+    use signal_hook::iterator::exfiltrator::WithOrigin;
+
+    use crate::process::{Pid, Sender, Signal};
+    use crate::sys::signals::{Received, unblock};
+
+    #[derive(Debug)]
+    pub struct Delivery(SignalDelivery<UnixStream, WithOrigin>);
+
+    impl Delivery {
+        pub fn of(caught: &[i32]) -> io::Result<Self> {
+            let (read, write) = UnixStream::pair()?;
+            write.set_nonblocking(true)?;
+            let delivery = SignalDelivery::with_pipe(read, write, WithOrigin::default(), caught)?;
+            unblock(caught)?;
+            Ok(Delivery(delivery))
+        }
+
+        pub fn pending(&mut self) -> Vec<Received> {
+            let sender = |pid| Sender::Process(Pid(pid));
+            let origins = self.0.pending().map(|origin| Received {
+                signal: Signal(origin.signal),
+                sender: origin.process.map_or(Sender::Kernel, |process| sender(process.pid)),
+            });
+            origins.collect()
+        }
+    }
+
+    impl AsFd for Delivery {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.get_read().as_fd()
+        }
     }
 }
 
@@ -82,18 +160,23 @@ pub fn while_blocked<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     Ok(result)
 }
 
+/// The signal of [`interrupt`]. Nobody else means anything by it: procman never reads the terminal.
+const INTERRUPTION: signal::Signal = signal::Signal::SIGTTIN;
+
 /// Lets [`interrupt`] reach this thread, which has every signal blocked otherwise.
 pub fn allow_interruption() -> io::Result<()> {
-    unblock(&[libc::SIGCHLD])
+    extern "C" fn nothing(_: libc::c_int) {}
+    let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(INTERRUPTION, &action) }?;
+    unblock(&[INTERRUPTION as i32])
 }
 
 /// Interrupts a write that a thread is stuck in: it returns how much it has written, if it has written anything.
-///
-/// The signal is one that means no more to this process than to look after its children.
 pub fn interrupt<T>(thread: &JoinHandle<T>) {
     // SAFETY: a thread that has not been joined has a valid handle, even after its end.
     unsafe {
-        libc::pthread_kill(thread.as_pthread_t(), libc::SIGCHLD);
+        libc::pthread_kill(thread.as_pthread_t(), INTERRUPTION as i32);
     }
 }
 
@@ -155,18 +238,19 @@ fn send(target: i32, signal: Signal) -> io::Result<()> {
 }
 
 fn unblock(numbers: &[i32]) -> io::Result<()> {
-    // SAFETY: the set is initialised by sigemptyset before it is used. nix's own type cannot hold
-    // real-time signals.
+    Ok(signal::pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&set_of(numbers)), None)?)
+}
+
+/// Returns a set of signals. nix's own way to make one knows no real-time signals.
+fn set_of(numbers: &[i32]) -> SigSet {
+    // SAFETY: the set is initialised by sigemptyset before it is used.
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         numbers.iter().for_each(|number| {
             libc::sigaddset(&raw mut set, *number);
         });
-        match libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) {
-            0 => Ok(()),
-            error => Err(io::Error::from_raw_os_error(error)),
-        }
+        SigSet::from_sigset_t_unchecked(set)
     }
 }
 
