@@ -13,9 +13,10 @@ mod start;
 mod usage;
 
 use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
+use std::io;
 
 use clap::builder::{Resettable, StyledStr};
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::args::{Arguments, Command};
@@ -32,12 +33,7 @@ use crate::sys::stdio::{write_stderr, write_stderr_unless_stuck, write_stdout};
 /// first, or 128 + n when signal n killed it or, asked for twice, ended procman.
 pub fn main() -> i32 {
     startup::hold_signals_as_pid_1();
-    let arguments = in_one_form(std::env::args_os());
-    let arguments = match command().try_get_matches_from(arguments) {
-        Ok(matches) => Arguments::from_arg_matches(&matches),
-        Err(error) => Err(error),
-    };
-    let result = match arguments {
+    let result = match parse(in_one_form(std::env::args_os())) {
         Ok(Arguments { common, command: chosen }) => match chosen {
             Some(Command::Start(start)) => start::run(common, start),
             Some(Command::Run(run)) => run::run(common, &run),
@@ -59,6 +55,17 @@ pub fn main() -> i32 {
             failure.status()
         }
     }
+}
+
+/// Parses the command line. The whole description of it, which costs more than the parsing, is built only for an error
+/// or a help that shows it.
+fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let brief = without_empty_variables(Arguments::command());
+    let matches = match brief.try_get_matches_from(&arguments) {
+        Err(error) if error.kind() != ErrorKind::DisplayVersion => command().try_get_matches_from(arguments),
+        parsed => parsed,
+    };
+    Arguments::from_arg_matches(&matches?)
 }
 
 /// Returns the description of the command line, from which help, man page and completions are made.
@@ -84,7 +91,7 @@ fn print(text: &str) -> Result<i32, Failure> {
     while !rest.is_empty() {
         match write_stdout(rest) {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
             Err(error) => return Err(Failure::Output(error)),
         }
     }
