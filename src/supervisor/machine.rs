@@ -343,10 +343,12 @@ impl Supervisor {
 
     /// Does what is due at `now`.
     fn pass_time(&mut self, now: Time, actions: &mut Vec<Action>) {
-        match self.phase {
-            Phase::Draining { status, until, .. } if until <= now => return self.finish(status, actions),
-            Phase::Draining { .. } | Phase::Finished => return,
-            Phase::Running | Phase::Stopping { .. } => {}
+        // The usual answer, and this is asked for every event.
+        if self.next_deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        if let Phase::Draining { status, .. } = self.phase {
+            return self.finish(status, actions);
         }
         let due: Vec<InstanceId> = self
             .order
