@@ -1,9 +1,7 @@
 //! Processes that have left the group of their instance and have come home to the supervisor.
 
-use std::collections::BTreeSet;
-
+use crate::process::Pid;
 use crate::supervisor::Event;
-use crate::sys::{census, wait};
 
 /// Whether there are any, as the supervisor has been told.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,12 +14,9 @@ pub enum Escapees {
 
 impl Escapees {
     /// Looks once no instance is alive, and returns what is new: whatever is a child of this process then has escaped.
-    pub fn look(&mut self) -> Option<Event> {
-        wait::reap_orphans(&BTreeSet::new());
-        let found = match census::children() {
-            Some(children) if !children.is_empty() => Escapees::Left,
-            Some(_) | None => Escapees::None,
-        };
+    pub fn look(&mut self, orphans: Option<&[Pid]>) -> Option<Event> {
+        let found =
+            if orphans.is_some_and(|orphans| !orphans.is_empty()) { Escapees::Left } else { Escapees::None };
         match (std::mem::replace(self, found), &*self) {
             (Escapees::None, Escapees::Left) => Some(Event::EscapeesLeft),
             (Escapees::Left, Escapees::None) => Some(Event::EscapeesGone),

@@ -35,17 +35,17 @@ impl Groups {
         Groups { leaderless: BTreeMap::new(), killed: BTreeSet::new(), look_at: None }
     }
 
-    /// Takes leaders that have just ended and returns those that left nobody, reaped. `leaders` are all that
-    /// have not been reaped, these too.
-    pub fn take(&mut self, ended: Vec<(InstanceId, Child)>, leaders: &BTreeSet<Pid>) -> BTreeSet<InstanceId> {
+    /// Takes leaders that have just ended and returns those that left nobody, reaped. `orphans` are the children of this
+    /// process that are no leaders, where they are known, read after those ends.
+    pub fn take(&mut self, ended: Vec<(InstanceId, Child)>, orphans: Option<&[Pid]>) -> BTreeSet<InstanceId> {
         self.leaderless.extend(ended.into_iter().map(|(id, child)| (child.pid(), (id, Some(child)))));
-        self.emptied(leaders).into_iter().collect()
+        self.emptied(orphans).into_iter().collect()
     }
 
     /// Looks which groups are empty, and returns their instances, their leaders reaped.
-    pub fn emptied(&mut self, leaders: &BTreeSet<Pid>) -> Vec<InstanceId> {
+    pub fn emptied(&mut self, orphans: Option<&[Pid]>) -> Vec<InstanceId> {
         let groups: BTreeSet<Pid> = self.leaderless.keys().copied().collect();
-        let inhabited = census::inhabited(&groups, leaders);
+        let inhabited = census::inhabited(&groups, orphans);
         let mut emptied = Vec::new();
         for pid in groups {
             let left = match &inhabited {

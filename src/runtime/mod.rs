@@ -4,6 +4,7 @@
 //! the guard, for ends of instances, for the pump and for the supervisor's deadline; it hands every fact to
 //! the supervisor and carries out what that orders. It decides nothing itself.
 
+mod children;
 mod escapees;
 mod facts;
 mod failed;
@@ -13,7 +14,7 @@ pub mod pump;
 mod reason;
 mod sink;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::ready;
 use std::io;
 use std::time::{Duration, Instant};
@@ -26,19 +27,20 @@ use crate::formation::InstanceId;
 use crate::output::{Source, StreamKey, Style};
 use crate::plan::Plan;
 use crate::process::{Exit, Pid, Sender, Signal};
+use crate::runtime::children::End;
 use crate::runtime::escapees::Escapees;
 use crate::runtime::facts::{hear, noted, signalled};
 use crate::runtime::groups::Groups;
 use crate::runtime::pump::{Note, Pump};
-use crate::supervisor::{Action, Event, Group, Receiver, Request, Settings, Supervisor, Time};
-use crate::sys::child::{self, Child, SpawnError};
+use crate::supervisor::{Action, Event, Receiver, Request, Settings, Supervisor, Time};
+use crate::sys::child::{self, SpawnError};
 use crate::sys::cleanup::Cleanup;
 use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::memory::OutOfMemory;
 use crate::sys::ready::Ready;
 use crate::sys::signals::{Received, Signals};
 use crate::sys::startup::Inherited;
-use crate::sys::{census, signals, stdio, wait};
+use crate::sys::{census, signals, stdio};
 
 pub use crate::runtime::failed::{Failed, Shortage};
 pub use crate::runtime::order::with_order;
@@ -109,6 +111,10 @@ struct Runtime<'a> {
     link: Option<Ready<Link>>,
     ends: UnboundedReceiver<End>,
     end_sender: UnboundedSender<End>,
+    /// Ends that have not been seen to.
+    ended: Vec<End>,
+    /// When to see to the children, once one has changed its state.
+    children_at: Option<Instant>,
     /// Facts that came of carrying orders out. They are told after a look at what has come in, so that a
     /// signal is heard between two spawns.
     facts: Vec<Event>,
@@ -128,13 +134,6 @@ struct Live {
     stream: StreamKey,
     /// How the leader has ended, when it has.
     exit: Option<Exit>,
-}
-
-/// A leader that has ended.
-struct End {
-    id: InstanceId,
-    child: Child,
-    exit: Exit,
 }
 
 impl<'a> Runtime<'a> {
@@ -158,6 +157,8 @@ impl<'a> Runtime<'a> {
             link: Some(Ready::new(job.link)?),
             ends,
             end_sender,
+            ended: Vec::new(),
+            children_at: None,
             facts: vec![Event::Asked(Request::Start(job.plan.formation().instances().collect()))],
             next_stream: 0,
             open_files: job.inherited.open_files,
@@ -195,14 +196,14 @@ impl<'a> Runtime<'a> {
 
     /// Waits until something has happened, and returns it as facts.
     async fn next(&mut self) -> io::Result<Vec<Event>> {
-        if !self.facts.is_empty() {
+        let children_are_due = self.children_at.is_some_and(|at| at <= Instant::now());
+        if !self.facts.is_empty() || children_are_due {
             // Lets what has come in from outside be seen first.
             yield_now().await;
         }
         let supervisor = self.supervisor.next_deadline().map(|at| self.began + at);
-        let deadline = [supervisor, self.groups.look_at(), self.flush_link()];
+        let deadline = [supervisor, self.children_at, self.groups.look_at(), self.flush_link()];
         let deadline = deadline.into_iter().flatten().min();
-        let mut ends = Vec::new();
         tokio::select! {
             biased;
             received = self.signals.read(Signals::pending) => {
@@ -213,13 +214,22 @@ impl<'a> Runtime<'a> {
                 Ok(self.heard(received, peer))
             }
             () = ready(()), if !self.facts.is_empty() => Ok(Vec::new()),
-            _ = self.ends.recv_many(&mut ends, usize::MAX) => Ok(self.ended(ends)),
+            _ = self.ends.recv_many(&mut self.ended, usize::MAX) => {
+                self.see_to_children_soon();
+                Ok(Vec::new())
+            }
+            () = ready(()), if children_are_due => Ok(self.see_to_children()),
             Some(note) = self.notes.recv() => Ok(noted(note)),
             () = sleep_until(deadline.unwrap_or(self.began).into()), if deadline.is_some() => {
                 // What has continued this process comes before what is due because it stood still.
                 let received = self.signals.get_mut().pending();
-                let events = self.received(&received).into_iter().chain(self.emptied());
-                Ok(events.chain([Event::TimePassed]).collect())
+                let mut events = self.received(&received);
+                if self.children_at.is_some() {
+                    events.extend(self.see_to_children());
+                }
+                events.extend(self.emptied());
+                events.push(Event::TimePassed);
+                Ok(events)
             }
         }
     }
@@ -231,23 +241,12 @@ impl<'a> Runtime<'a> {
             events.push(Event::Resumed { asleep: self.awake.elapsed() });
         }
         if received.iter().any(|received| received.signal == Signal::CHLD) {
-            wait::reap_orphans(&self.leaders());
             self.groups.orphans_reaped();
-            events.extend(self.stopped());
-            events.extend(self.escapees());
+            self.see_to_children_soon();
         }
         received.iter().for_each(|received| self.continue_guard(*received));
         events.extend(received.iter().map(|received| signalled(*received, Receiver::Supervisor)));
         events
-    }
-
-    /// Looks which leaders stand still. Those that were stopped with procman itself are continued by now.
-    fn stopped(&self) -> Vec<Event> {
-        let instance = |leader| self.instances.iter().find(|(_, live)| live.group == leader);
-        let stopped = wait::stopped().into_iter();
-        let events =
-            stopped.filter_map(|(pid, signal)| Some(Event::Stopped { id: instance(pid)?.0.clone(), signal }));
-        events.collect()
     }
 
     /// Continues the guard, which stopped with this process, when somebody has continued this process alone.
@@ -270,69 +269,6 @@ impl<'a> Runtime<'a> {
             events.push(Event::GuardLost);
         }
         events
-    }
-
-    /// Returns the leaders of all instances that have not been reaped.
-    fn leaders(&self) -> BTreeSet<Pid> {
-        self.instances.values().map(|live| live.group).collect()
-    }
-
-    /// Sees to leaders that have ended, and to what is left of their groups.
-    fn ended(&mut self, ends: Vec<End>) -> Vec<Event> {
-        let mut exits = Vec::new();
-        let mut children = Vec::new();
-        for End { id, child, exit } in ends {
-            if let Some(live) = self.instances.get_mut(&id) {
-                live.exit = Some(exit);
-            }
-            exits.push((id.clone(), exit));
-            children.push((id, child));
-        }
-        // Groups that lost their leader earlier may be found empty by the same look.
-        let mut empty = self.groups.take(children, &self.leaders());
-        let kills = self.memory.as_mut().map_or(0, OutOfMemory::news);
-        let mut events = Vec::new();
-        if kills > 0 {
-            events.push(Event::MemoryRanOut { kills });
-        }
-        // The line that is shown first is that of the end that is told first: it decides the exit code.
-        for (id, exit) in exits {
-            let group = if empty.remove(&id) { Group::Empty } else { Group::Inhabited };
-            if group == Group::Empty {
-                self.forget(&id);
-            }
-            events.push(Event::Exited { id, exit, group });
-        }
-        for id in empty {
-            self.forget(&id);
-            events.push(Event::GroupEmptied { id });
-        }
-        // To be known before the last end is.
-        self.escapees().into_iter().chain(events).collect()
-    }
-
-    fn escapees(&mut self) -> Option<Event> {
-        if self.instances.is_empty() { self.escapees.look() } else { None }
-    }
-
-    /// Sees to groups that have lost their last member.
-    fn emptied(&mut self) -> Vec<Event> {
-        if self.groups.look_at().is_none_or(|at| at > Instant::now()) {
-            return Vec::new();
-        }
-        let emptied = self.groups.emptied(&self.leaders());
-        emptied.iter().for_each(|id| self.forget(id));
-        let emptied = emptied.into_iter().map(|id| Event::GroupEmptied { id }).collect::<Vec<_>>();
-        self.escapees().into_iter().chain(emptied).collect()
-    }
-
-    /// Drops what is kept for an instance of which nothing is alive, after its last words.
-    fn forget(&mut self, id: &InstanceId) {
-        if let Some(live) = self.instances.remove(id) {
-            let last = live.exit.map(|exit| reason::of_end(self.plan, id, exit)).unwrap_or_default();
-            self.pump.close(live.stream, last);
-            self.tell_guard(FromSupervisor::GroupEnded(live.group));
-        }
     }
 
     /// Hands a fact to the supervisor and does what it orders. Returns the status if that was to finish.

@@ -49,10 +49,10 @@ pub fn descendants(ancestor: Pid) -> Option<Vec<Member>> {
 
 /// Returns those of `groups`, whose leaders have ended, that still have a live member.
 ///
-/// What a leader leaves comes home to this process, so when it has no other child than `leaders`, alive or
-/// ended, there is nothing, and one small read has shown it.
-pub fn inhabited(groups: &BTreeSet<Pid>, leaders: &BTreeSet<Pid>) -> Option<BTreeSet<Pid>> {
-    if children().is_some_and(|children| children.iter().all(|child| leaders.contains(child))) {
+/// What a leader leaves comes home to this process, so when it has no `orphans`, children other than leaders,
+/// there is nothing. `None` means that they are not known.
+pub fn inhabited(groups: &BTreeSet<Pid>, orphans: Option<&[Pid]>) -> Option<BTreeSet<Pid>> {
+    if orphans.is_some_and(<[Pid]>::is_empty) {
         return Some(BTreeSet::new());
     }
     let all = proc_fs::processes()?;

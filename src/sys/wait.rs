@@ -21,13 +21,15 @@ pub fn reap(pid: Pid) {
     {}
 }
 
-/// Reaps every orphan that came home to this process and has ended: its children other than `leaders`.
+/// Reaps every orphan that came home to this process and has ended: its children other than `leaders`. Returns those
+/// that have not, where children can be listed.
 ///
 /// Only to be called from the first thread.
-pub fn reap_orphans(leaders: &BTreeSet<Pid>) {
+pub fn reap_orphans(leaders: &BTreeSet<Pid>) -> Option<Vec<Pid>> {
     match census::children() {
-        Some(children) => {
-            children.into_iter().filter(|child| !leaders.contains(child)).for_each(reap_if_ended);
+        Some(mut children) => {
+            children.retain(|child| !leaders.contains(child) && !reap_if_ended(*child));
+            Some(children)
         }
         // One is shown after the other, until the first is a leader, which has to wait for its group.
         None => {
@@ -36,15 +38,15 @@ pub fn reap_orphans(leaders: &BTreeSet<Pid>) {
             {
                 reap_if_ended(child);
             }
+            None
         }
     }
 }
 
-fn reap_if_ended(pid: Pid) {
+/// Returns whether there was something to reap.
+fn reap_if_ended(pid: Pid) -> bool {
     // SAFETY: as above.
-    unsafe {
-        libc::waitpid(pid.0, std::ptr::null_mut(), libc::WNOHANG);
-    }
+    unsafe { libc::waitpid(pid.0, std::ptr::null_mut(), libc::WNOHANG) == pid.0 }
 }
 
 /// Returns whether a child of this process has ended and was not reaped.
