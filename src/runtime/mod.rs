@@ -48,6 +48,10 @@ pub use crate::runtime::order::with_order;
 /// How soon to try again to tell the guard something when it has been told faster than it listens.
 const FLUSH_AGAIN: Duration = Duration::from_millis(10);
 
+/// How many messages to the guard are sent together, while one spawn follows the other. Where there is no `/proc`, a
+/// supervisor that is killed right then leaves groups that the guard does not know; so it is not all of them.
+const TOGETHER: usize = 32;
+
 /// Everything that a formation needs to be run.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -183,7 +187,8 @@ impl<'a> Runtime<'a> {
         }
     }
 
-    fn outcome(self, status: i32) -> Outcome {
+    fn outcome(mut self, status: i32) -> Outcome {
+        self.flush_link();
         Outcome {
             status,
             failure: self.failure,
@@ -202,7 +207,10 @@ impl<'a> Runtime<'a> {
             yield_now().await;
         }
         let supervisor = self.supervisor.next_deadline().map(|at| self.began + at);
-        let deadline = [supervisor, self.children_at, self.groups.look_at(), self.flush_link()];
+        let unsent = self.link.as_mut().map_or(0, |link| link.get_mut().unsent());
+        let is_spawning = !self.facts.is_empty() && unsent < TOGETHER;
+        let flush_again = if is_spawning { None } else { self.flush_link() };
+        let deadline = [supervisor, self.children_at, self.groups.look_at(), flush_again];
         let deadline = deadline.into_iter().flatten().min();
         tokio::select! {
             biased;
@@ -281,7 +289,10 @@ impl<'a> Runtime<'a> {
                 Action::Signal(id, signal) => self.signal(&id, signal),
                 Action::Say(notice) => self.pump.say(notice.to_string()),
                 // Nothing that has come in the meantime may be told before that procman was asleep.
-                Action::Suspend => status = self.handle(suspend()),
+                Action::Suspend => {
+                    self.flush_link();
+                    status = self.handle(suspend());
+                }
                 Action::TerminateEscapees if self.link.is_none() => {
                     Cleanup::new(census::own_pid()).terminate_escapees(census::own_pid());
                 }
@@ -346,7 +357,7 @@ impl<'a> Runtime<'a> {
         }
     }
 
-    /// Sends what the guard could not take before, and returns when to try again if it still cannot.
+    /// Sends what the guard has not been told, and returns when to try again if it cannot take that.
     fn flush_link(&mut self) -> Option<Instant> {
         let link = self.link.as_mut()?.get_mut();
         link.flush();

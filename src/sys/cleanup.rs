@@ -4,6 +4,7 @@
 //! started below it is still below it. Where there is no `/proc` to list that, the groups that are known
 //! are signalled instead.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -20,9 +21,9 @@ const ROUND: Duration = Duration::from_millis(20);
 pub struct Cleanup {
     own: Pid,
     /// The groups of the instances that are alive.
-    groups: Vec<Pid>,
+    groups: BTreeSet<Pid>,
     /// Who has had a SIGTERM from here.
-    terminated: Vec<Pid>,
+    terminated: BTreeSet<Pid>,
 }
 
 /// What has come while waiting for descendants to end.
@@ -37,17 +38,17 @@ pub enum Interruption {
 impl Cleanup {
     /// Returns the knowledge that a process has of its descendants before there are any.
     pub fn new(own: Pid) -> Self {
-        Cleanup { own, groups: Vec::new(), terminated: Vec::new() }
+        Cleanup { own, groups: BTreeSet::new(), terminated: BTreeSet::new() }
     }
 
     /// Takes note of the group of an instance, which is signalled as a whole by somebody else.
     pub fn add_group(&mut self, leader: Pid) {
-        self.groups.push(leader);
+        self.groups.insert(leader);
     }
 
     /// Forgets a group, whose number may soon mean somebody else.
     pub fn remove_group(&mut self, leader: Pid) {
-        self.groups.retain(|group| *group != leader);
+        self.groups.remove(&leader);
     }
 
     /// Asks those to end that are in no known group, but for `spared`; each once.
@@ -92,8 +93,7 @@ impl Cleanup {
     }
 
     fn terminate(&mut self, pid: Pid) {
-        if !self.terminated.contains(&pid) {
-            self.terminated.push(pid);
+        if self.terminated.insert(pid) {
             let _ = signals::signal_process(pid, Signal::TERM);
             let _ = signals::signal_process(pid, Signal::CONT);
         }

@@ -60,9 +60,10 @@ impl Link {
             Sender::Kernel => [1, signal.0, 0, 0],
             Sender::Process(pid) => [1, signal.0, 1, pid.0],
         });
+        self.flush();
     }
 
-    /// Tells the guard something, without waiting.
+    /// Lets the guard be told something with the next [`Link::flush`]: each wakes it.
     pub fn tell_guard(&mut self, message: FromSupervisor) {
         self.send(match message {
             FromSupervisor::GroupStarted(leader) => [1, leader.0, 0, 0],
@@ -98,9 +99,14 @@ impl Link {
         (messages.into_iter().filter_map(meaning).collect(), peer)
     }
 
-    /// Returns whether something waits to be sent until the socket is writable.
+    /// Returns whether something waits to be sent, be it until the socket is writable.
     pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
+    }
+
+    /// Returns how many messages wait to be sent.
+    pub fn unsent(&self) -> usize {
+        self.unsent.len().div_ceil(MESSAGE)
     }
 
     /// Sends what the socket would not take before, as far as it takes it now.
@@ -120,7 +126,6 @@ impl Link {
 
     fn send(&mut self, words: [i32; 4]) {
         self.unsent.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
-        self.flush();
     }
 
     fn receive(&mut self) -> (Vec<[i32; 4]>, Peer) {
@@ -186,6 +191,8 @@ mod tests {
             FromSupervisor::TerminateEscapees,
         ];
         told.iter().for_each(|message| supervisor.tell_guard(*message));
+        assert_eq!(guard.hear_supervisor(), (Vec::new(), Peer::Present));
+        supervisor.flush();
         assert_eq!(guard.hear_supervisor(), (told.to_vec(), Peer::Present));
     }
 
