@@ -87,7 +87,7 @@ const BESIDE_A_STRANGER: &str = "\
         echo $((number - 1)) > /proc/sys/kernel/ns_last_pid || exit
         setsid sleep 1000 & [ $! = $number ] && break
     done
-    [ $! = $number ] && echo a stranger has come
+    [ $! = $number ] && until kill -0 -$number 2> /dev/null; do :; done && echo a stranger has come
     read go < again; kill $procman; wait $procman; status=$?
     kill -0 -$number && echo the stranger lives
     exit $status";
