@@ -233,6 +233,8 @@ impl Worker {
             progress = self.turn();
             self.tally.rest(self.merge.held());
         }
+        // Who hears it counts what is missing, and waits until the pump rests.
+        let _ = self.notes.send(Note::Drained);
     }
 
     fn timeout(&mut self, progress: Progress) -> Option<Duration> {
@@ -254,7 +256,6 @@ impl Worker {
         let obeyed = self.obey();
         if obeyed == Progress::Done {
             self.write();
-            let _ = self.notes.send(Note::Drained);
             return Progress::Done;
         }
         let read = self.read_ready();
