@@ -6,8 +6,10 @@
 //! so the instances block: that is all the back-pressure there is, and it touches nobody else, for
 //! supervision runs on another thread and never waits for this one.
 
+mod stream;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, ErrorKind, PipeReader, Read};
+use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Weak};
@@ -20,19 +22,14 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::sync::mpsc as notes;
 
 use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
+use crate::runtime::pump::stream::{Queued, READ, Stream};
 use crate::runtime::sink::{Sink, Tally};
-use crate::sys::child::{grow_pipe, has_writer, waiting_bytes};
+use crate::sys::child::waiting_bytes;
 use crate::sys::signals::{allow_interruption, interrupt};
 use crate::sys::stdio::stdout_has_reader;
 
-/// How much is read from one pipe before the next one has its turn.
-const READ: usize = 128 * 1024;
 /// A batch of this size is written although there is more to read.
 const BATCH: usize = 256 * 1024;
-/// What a pipe holds that has been found full again and again. A new one holds 64 KiB.
-const HOT_PIPE: i32 = 256 * 1024;
-/// How often a pipe must have been found full to count as hot.
-const HOT: u32 = 8;
 /// How many pipes are made larger at most: the system gives a user 64 MiB for all of his pipes.
 const HOT_PIPES: usize = 64;
 
@@ -169,27 +166,6 @@ struct Worker {
     hot_pipes: usize,
 }
 
-struct Stream {
-    pipe: Arc<PipeReader>,
-    full_reads: u32,
-    size: Size,
-    queued: Queued,
-}
-
-/// What a pipe holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Size {
-    Standard,
-    Grown,
-}
-
-/// Whether a stream stands in the queue of those that are ready.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Queued {
-    Yes,
-    No,
-}
-
 /// Whether the pump goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -298,13 +274,11 @@ impl Worker {
     fn open(&mut self, key: StreamKey, source: Source, pipe: Arc<PipeReader>, first: &str) {
         self.merge.open(key, source);
         self.merge.say(key, first);
-        let descriptor = pipe.as_raw_fd();
-        let registered =
-            self.poll.registry().register(&mut SourceFd(&descriptor), Token(key.0), Interest::READABLE);
-        if let Err(error) = registered {
+        let stream = Stream::new(pipe);
+        if let Err(error) = stream.register(self.poll.registry(), Token(key.0)) {
             self.merge.say(key, &format!("its output cannot be read: {error}"));
         }
-        self.streams.insert(key, Stream { pipe, full_reads: 0, size: Size::Standard, queued: Queued::No });
+        self.streams.insert(key, stream);
     }
 
     /// Reads no more of an instance but for what its escapees say until the end, as much as its pipe holds: they have
@@ -313,10 +287,9 @@ impl Worker {
         self.read_what_waits(key);
         self.merge.say(key, last);
         let Some(stream) = self.streams.get(&key) else { return };
-        self.hot_pipes -= usize::from(stream.size == Size::Grown);
-        // Fails only where registering has failed.
-        let _ = self.poll.registry().deregister(&mut SourceFd(&stream.pipe.as_raw_fd()));
-        if !has_writer(&*stream.pipe) {
+        self.hot_pipes -= usize::from(stream.is_grown());
+        stream.deregister(self.poll.registry());
+        if !stream.has_writer() {
             self.forget(key);
         }
         self.ready.retain(|ready| *ready != key);
@@ -394,7 +367,7 @@ impl Worker {
     /// one that has escaped still writes has no end.
     fn read_what_waits(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.get(&key) else { return };
-        let mut left = waiting_bytes(&*stream.pipe);
+        let mut left = stream.waiting();
         while left > 0 {
             match self.read_some(key, left.min(READ)) {
                 0 => break,
@@ -407,25 +380,11 @@ impl Worker {
     /// Reads at most `most` bytes and returns how many came; less than asked means that no more is there.
     fn read_some(&mut self, key: StreamKey, most: usize) -> usize {
         let Some(stream) = self.streams.get_mut(&key) else { return 0 };
-        let length = loop {
-            match (&*stream.pipe).read(&mut self.buffer[..most]) {
-                Ok(length) => break length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Nothing is there; the next byte is announced.
-                Err(_) => return 0,
-            }
-        };
+        let length = stream.read(&mut self.buffer[..most]);
         self.merge.feed(key, &self.buffer[..length]);
-        // A new pipe is full with 64 KiB, so less than that was not waiting for us.
-        if length < READ / 2 {
-            stream.full_reads = 0;
-        } else if stream.full_reads < HOT {
-            stream.full_reads += 1;
-            if stream.full_reads == HOT && stream.size == Size::Standard && self.hot_pipes < HOT_PIPES {
-                self.hot_pipes += 1;
-                stream.size = Size::Grown;
-                grow_pipe(&*stream.pipe, HOT_PIPE);
-            }
+        if stream.is_hot() && self.hot_pipes < HOT_PIPES {
+            self.hot_pipes += 1;
+            stream.grow();
         }
         length
     }
