@@ -15,7 +15,7 @@ use crate::sys::stdio::write_stdout;
 /// What the pipe that standard output may be holds when batches are large: the most without privileges.
 const HOT_PIPE: i32 = 1024 * 1024;
 /// From which size a batch is large.
-const LARGE: usize = 256 * 1024;
+const LARGE: usize = 64 * 1024;
 /// How many large batches make the pipe hot.
 const HOT: u32 = 8;
 /// How long a standard output that failed is left alone before it is tried again.

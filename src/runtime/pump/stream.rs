@@ -79,8 +79,8 @@ impl Stream {
                 Err(_) => return 0,
             }
         };
-        // A new pipe is full with 64 KiB, so less than that was not waiting for us.
-        if length < READ / 2 {
+        // A new pipe is full with 64 KiB, and its writer goes on as soon as a page of it is empty.
+        if length < READ / 4 {
             self.full_reads = 0;
         } else {
             self.full_reads += 1;
