@@ -10,14 +10,19 @@ pub fn split_last_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Splits whole lines, and leaves out their newlines.
-pub fn split_lines(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Splits whole lines, each with its newline.
+pub fn split_lines_inclusive(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     memchr_iter(b'\n', lines).map(move |newline| {
-        let line = &lines[start..newline];
+        let line = &lines[start..=newline];
         start = newline + 1;
         line
     })
+}
+
+/// Splits whole lines, and leaves out their newlines.
+pub fn split_lines(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    split_lines_inclusive(lines).map(|line| &line[..line.len() - 1])
 }
 
 /// Splits bytes before a character that is not complete yet, at most three bytes from the end.

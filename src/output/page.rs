@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use memchr::memchr;
 
 use crate::output::json::Record;
-use crate::output::lines::{leaves_colour_on, split_lines};
+use crate::output::lines::{leaves_colour_on, split_lines, split_lines_inclusive};
 use crate::output::style::{Colour, Format, Style};
 
 /// How long a line that flows keeps the output to itself when others have something to write.
@@ -204,13 +204,16 @@ impl Page {
         let colours = self.style.colour != Colour::Off && memchr(ESCAPE, lines).is_some();
         self.prefix.clear();
         author.write_prefix(&mut self.prefix, &self.style, &self.stamp, '|');
-        for line in split_lines(lines) {
-            self.batch.extend_from_slice(&self.prefix);
-            self.batch.extend_from_slice(line);
+        let (prefix, batch) = (self.prefix.as_slice(), &mut self.batch);
+        for line in split_lines_inclusive(lines) {
+            batch.extend_from_slice(prefix);
             if colours && leaves_colour_on(line) {
-                self.batch.extend_from_slice(RESET);
+                batch.extend_from_slice(&line[..line.len() - 1]);
+                batch.extend_from_slice(RESET);
+                batch.push(b'\n');
+            } else {
+                batch.extend_from_slice(line);
             }
-            self.batch.push(b'\n');
         }
     }
 
