@@ -7,6 +7,7 @@
 //! supervision runs on another thread and never waits for this one.
 
 mod stream;
+mod trickle;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, PipeReader};
@@ -23,6 +24,7 @@ use tokio::sync::mpsc as notes;
 
 use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
 use crate::runtime::pump::stream::{Queued, READ, Stream};
+use crate::runtime::pump::trickle::Trickle;
 use crate::runtime::sink::{Sink, Tally};
 use crate::sys::child::waiting_bytes;
 use crate::sys::signals::{allow_interruption, interrupt};
@@ -101,6 +103,7 @@ impl Pump {
             sink,
             tally: Arc::clone(&tally),
             hot_pipes: 0,
+            largest_read: 0,
         };
         let thread = thread::Builder::new().name("pump".to_owned()).spawn(move || worker.run())?;
         Ok((Pump { commands, waker, tally, pipes: Vec::new(), thread }, reports))
@@ -164,6 +167,8 @@ struct Worker {
     sink: Sink,
     tally: Arc<Tally>,
     hot_pipes: usize,
+    /// The most that has been read at once in this turn.
+    largest_read: usize,
 }
 
 /// Whether the pump goes on.
@@ -185,7 +190,12 @@ impl Worker {
         let _ = allow_interruption();
         let mut events = Events::with_capacity(256);
         let mut progress = Progress::Idle;
+        let mut trickle = Trickle::default();
         while progress != Progress::Done {
+            if let Some(pause) = trickle.pause() {
+                thread::sleep(pause);
+            }
+            let before = self.began.elapsed();
             let timeout = self.timeout(progress);
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
@@ -206,7 +216,10 @@ impl Worker {
                 }
             }
             self.tally.go_on();
-            progress = self.turn();
+            let now = moment(self.began);
+            self.largest_read = 0;
+            progress = self.turn(now);
+            trickle.note(now.time.saturating_sub(before), self.largest_read);
             self.tally.rest(self.merge.held());
         }
         // Who hears it counts what is missing, and waits until the pump rests.
@@ -226,8 +239,8 @@ impl Worker {
     }
 
     /// Does everything once that can be done now.
-    fn turn(&mut self) -> Progress {
-        self.merge.set_time(moment(self.began));
+    fn turn(&mut self, now: Moment) -> Progress {
+        self.merge.set_time(now);
         self.commands.extend(self.inbox.try_iter());
         let obeyed = self.obey();
         if obeyed == Progress::Done {
@@ -381,6 +394,7 @@ impl Worker {
     fn read_some(&mut self, key: StreamKey, most: usize) -> usize {
         let Some(stream) = self.streams.get_mut(&key) else { return 0 };
         let length = stream.read(&mut self.buffer[..most]);
+        self.largest_read = self.largest_read.max(length);
         self.merge.feed(key, &self.buffer[..length]);
         if stream.is_hot() && self.hot_pipes < HOT_PIPES {
             self.hot_pipes += 1;
