@@ -112,7 +112,10 @@ impl Pump {
     /// Shows what comes out of `pipe` as lines of `source`, behind the line `first`.
     pub fn open(&mut self, key: StreamKey, source: Source, pipe: PipeReader, first: String) {
         let pipe = Arc::new(pipe);
-        self.pipes.retain(|pipe| pipe.strong_count() > 0);
+        // Before the list grows, those leave it that are gone.
+        if self.pipes.len() == self.pipes.capacity() {
+            self.pipes.retain(|pipe| pipe.strong_count() > 0);
+        }
         self.pipes.push(Arc::downgrade(&pipe));
         self.send(Command::Open { key, source, pipe, first });
     }
@@ -301,8 +304,10 @@ impl Worker {
         self.merge.say(key, last);
         let Some(stream) = self.streams.get(&key) else { return };
         self.hot_pipes -= usize::from(stream.is_grown());
-        stream.deregister(self.poll.registry());
-        if !stream.has_writer() {
+        if stream.has_writer() {
+            stream.deregister(self.poll.registry());
+        } else {
+            // With its descriptor goes its registration.
             self.forget(key);
         }
         self.ready.retain(|ready| *ready != key);

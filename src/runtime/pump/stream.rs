@@ -22,6 +22,7 @@ pub struct Stream {
     pipe: Arc<PipeReader>,
     full_reads: u32,
     size: Size,
+    end: End,
     /// Whether it stands in the queue of those that are ready.
     pub queued: Queued,
 }
@@ -31,6 +32,13 @@ pub struct Stream {
 enum Size {
     Standard,
     Grown,
+}
+
+/// Whether everything that can ever be read has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Ahead,
+    Reached,
 }
 
 /// Whether a stream stands in the queue of those that are ready.
@@ -45,7 +53,7 @@ pub enum Queued {
 impl Stream {
     /// Returns the stream of a pipe that is new.
     pub fn new(pipe: Arc<PipeReader>) -> Self {
-        Stream { pipe, full_reads: 0, size: Size::Standard, queued: Queued::No }
+        Stream { pipe, full_reads: 0, size: Size::Standard, end: End::Ahead, queued: Queued::No }
     }
 
     /// Has it announced when there is something to read.
@@ -61,12 +69,15 @@ impl Stream {
 
     /// Returns how many bytes can be read now.
     pub fn waiting(&self) -> usize {
-        waiting_bytes(&*self.pipe)
+        match self.end {
+            End::Ahead => waiting_bytes(&*self.pipe),
+            End::Reached => 0,
+        }
     }
 
     /// Returns whether anybody can still write into it.
     pub fn has_writer(&self) -> bool {
-        has_writer(&*self.pipe)
+        self.end == End::Ahead && has_writer(&*self.pipe)
     }
 
     /// Reads at most what the buffer holds and returns how many bytes came; less means that no more is there.
@@ -79,6 +90,9 @@ impl Stream {
                 Err(_) => return 0,
             }
         };
+        if length == 0 {
+            self.end = End::Reached;
+        }
         // A new pipe is full with 64 KiB, and its writer goes on as soon as a page of it is empty.
         if length < READ / 4 {
             self.full_reads = 0;
