@@ -12,10 +12,9 @@ use crate::runtime::pump::Note;
 use crate::sys::child::grow_pipe;
 use crate::sys::stdio::write_stdout;
 
-/// What the pipe that standard output may be holds when batches are large: the most without privileges.
-const HOT_PIPE: i32 = 1024 * 1024;
-/// From which size a batch is large.
-const LARGE: usize = 64 * 1024;
+/// From which size a batch is large, and what the pipe that standard output may be holds when batches are: the most
+/// without privileges only where several write a lot, for whatever else is written waits behind what it holds.
+const LARGE: [(usize, i32); 2] = [(64 * 1024, 256 * 1024), (256 * 1024, 1024 * 1024)];
 /// How many large batches make the pipe hot.
 const HOT: u32 = 8;
 /// How long a standard output that failed is left alone before it is tried again.
@@ -88,7 +87,7 @@ pub struct Sink {
     dropped: Option<Cursor>,
     /// How many bytes have been read that wait behind the batch.
     held: usize,
-    large_batches: u32,
+    large_batches: [u32; LARGE.len()],
     tally: Arc<Tally>,
     notes: UnboundedSender<Note>,
 }
@@ -127,7 +126,7 @@ impl Sink {
             written: Cursor::LineStart,
             dropped: None,
             held: 0,
-            large_batches: 0,
+            large_batches: [0; LARGE.len()],
             tally,
             notes,
         }
@@ -220,10 +219,12 @@ impl Sink {
 
     /// Makes the pipe that standard output may be larger when it has to take a lot.
     fn note_size(&mut self, size: usize) {
-        if size >= LARGE && self.large_batches < HOT {
-            self.large_batches += 1;
-            if self.large_batches == HOT {
-                grow_pipe(&io::stdout(), HOT_PIPE);
+        for ((large, pipe), seen) in LARGE.into_iter().zip(&mut self.large_batches) {
+            if size >= large && *seen < HOT {
+                *seen += 1;
+                if *seen == HOT {
+                    grow_pipe(&io::stdout(), pipe);
+                }
             }
         }
     }
