@@ -21,11 +21,9 @@ pub fn measure(bench: &Bench, report: &mut Report) {
         // Some of the other tools cannot start a thousand, and some leave them behind.
         let tools = if count <= 100 { bench.tools(&own) } else { own.to_vec() };
         let plain = in_turns(&tools, rounds, |tool| run(bench, tool, &command, count));
-        // The same for procman, which starts no shell where none is needed.
-        let shell = in_turns(&[Tool::Procman, Tool::CeilingShell], rounds, |tool| match tool {
-            Tool::Procman => run(bench, tool, &format!("exec {command}"), count),
-            Tool::Ceiling | Tool::CeilingShell | Tool::Peer(..) => run(bench, tool, &command, count),
-        });
+        // The same with commands that need a shell. The ceiling has no other ones.
+        let own = [Tool::Procman, Tool::CeilingShell];
+        let shell = in_turns(&own, rounds, |tool| run(bench, tool, &format!(":; exec {command}"), count));
         let at_most = |times, tool, least| {
             if count >= least { Target::AtMost(times, tool) } else { Target::Beside(tool) }
         };

@@ -63,8 +63,8 @@ const TRAFFIC: &[Traffic] = &[
     },
 ];
 
-/// How much less a tool gets to do that is not procman or the ceiling.
-const PEERS_PART: usize = 50;
+/// How many megabytes a tool gets to do that is not procman or the ceiling.
+const PEERS_SIZE: usize = 5;
 
 /// What one run has shown.
 struct Run {
@@ -89,8 +89,8 @@ pub fn measure(bench: &Bench, report: &mut Report) {
 
 fn run(bench: &Bench, tool: Tool, traffic: &Traffic) -> Run {
     let Traffic { writers, length, block, .. } = *traffic;
-    let part = if tool.is_peer() { PEERS_PART } else { 1 };
-    let lines = traffic.size * 1_000_000 / length / writers / part;
+    let size = if tool.is_peer() { PEERS_SIZE } else { traffic.size };
+    let lines = size * 1_000_000 / length / writers;
     let command =
         bench.load(&format!("write {lines} {length} {block} {} {writers}", bench.file("cpu").display()));
     let mut command = bench.command(tool, &vec![command; writers]);

@@ -100,7 +100,7 @@ impl Bench {
             }
             Tool::CeilingShell => {
                 let mut command = Command::new(self.file("ceiling"));
-                command.args(commands.iter().map(|command| format!("exec {command}")));
+                command.args(commands);
                 command
             }
             Tool::Peer(name, arguments) => {
