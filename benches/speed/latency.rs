@@ -6,7 +6,7 @@ use std::process::Stdio;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::report::{Report, Target, in_turns, medians, percentile};
-use crate::tools::{Bench, Tool, stop};
+use crate::tools::{Bench, Limit, Tool, stop};
 
 /// How many lines are timed in a round, one a millisecond.
 const LINES: usize = 1500;
@@ -37,6 +37,7 @@ fn run(bench: &Bench, tool: Tool, is_flooded: bool) -> (f64, f64) {
         commands.push(bench.load("flood"));
     }
     let mut child = bench.command(tool, &commands).stdout(Stdio::piped()).spawn().unwrap();
+    let limit = Limit::new(&child);
     let mut output = BufReader::with_capacity(1024 * 1024, child.stdout.take().unwrap());
     let (mut delays, mut line) = (Vec::new(), Vec::new());
     while delays.len() < LINES {
@@ -55,9 +56,15 @@ fn run(bench: &Bench, tool: Tool, is_flooded: bool) -> (f64, f64) {
             delays.push((arrived - written) as f64 / 1000.0);
         }
     }
+    let is_complete = delays.len() == LINES;
+    assert!(tool.is_peer() || is_complete, "{} lost lines", tool.name());
     // Whatever floods has to have a reader until it ends.
     let reader = std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
     stop(child);
+    limit.lift();
     let _ = reader.join();
+    if !is_complete {
+        return (f64::NAN, f64::NAN);
+    }
     (percentile(delays.iter().copied(), 0.5), percentile(delays, 0.99))
 }

@@ -67,12 +67,14 @@ fn run(bench: &Bench, tool: Tool, load: &str, count: usize) -> Life {
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
     let limit = Limit::new(&child);
     child.wait().unwrap();
-    let stopped = if limit.lift() == Outcome::Killed { f64::NAN } else { (now() - asked) / 1e6 };
+    let stopped = (now() - asked) / 1e6;
+    let is_stopped = limit.lift() == Outcome::Ended;
+    assert!(tool.is_peer() || is_stopped, "{} did not stop", tool.name());
     let marks = bench.take_numbers("marks");
     assert!(tool.is_peer() || marks.len() == count, "{} started {} of {count}", tool.name(), marks.len());
     let after = |mark: Option<&u64>| mark.map_or(f64::NAN, |mark| (*mark as f64 - began) / 1e6);
     let all = if marks.len() == count { after(marks.iter().max()) } else { f64::NAN };
-    Life { first: after(marks.iter().min()), all, stopped }
+    Life { first: after(marks.iter().min()), all, stopped: if is_stopped { stopped } else { f64::NAN } }
 }
 
 /// Returns nanoseconds of the clock that `load` uses.

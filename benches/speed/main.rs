@@ -75,7 +75,11 @@ fn options() -> Options {
             // Of cargo bench.
             "--bench" => {}
             "--rounds" => options.rounds = value().parse().unwrap(),
-            "--only" => options.only = Some(value()),
+            "--only" => {
+                let part = value();
+                assert!(PARTS.iter().any(|(name, _)| *name == part), "there is no part {part}");
+                options.only = Some(part);
+            }
             "--plot" => options.plot = Some(PathBuf::from(value())),
             _ => panic!("unknown option {argument}"),
         }

@@ -86,7 +86,7 @@ fn start(bench: &Bench, tool: Tool, commands: &[String], stdout: Stdio) -> Child
 fn peak_until(child: &Child, is_over: impl Fn() -> bool) -> f64 {
     let mut most = 0.0_f64;
     while !is_over() {
-        // Short of the end the peak is not the last one.
+        // Afterwards nobody can be asked any more.
         most = most.max(peak(child));
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -113,11 +113,11 @@ fn own(child: &Child) -> Vec<u32> {
     found
 }
 
-/// Returns a field of a file in `/proc`, in MB.
+/// Returns a field of a file in `/proc`, which is in KiB, in MB.
 fn field(file: &str, name: &str) -> f64 {
     let text = fs::read_to_string(file).unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
-    value.and_then(|value| value.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1000.0
+    value.and_then(|value| value.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1.024 / 1000.0
 }
 
 /// Returns how often the threads of a process have gone to sleep by themselves.

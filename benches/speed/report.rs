@@ -36,7 +36,7 @@ impl Report {
         self.0.push(row);
     }
 
-    /// Returns the values of one measure.
+    /// Returns the row of a measure.
     pub fn row(&self, measure: &str) -> Option<&Row> {
         self.0.iter().find(|row| row.measure == measure)
     }

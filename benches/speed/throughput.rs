@@ -104,9 +104,10 @@ fn run(bench: &Bench, tool: Tool, traffic: &Traffic) -> Run {
     let began = Instant::now();
     let mut child = command.spawn().unwrap();
     let limit = Limit::new(&child);
-    let newlines = child.stdout.take().map(count_lines);
+    let found = child.stdout.take().map(count_lines);
     child.wait().unwrap();
     if limit.lift() == Outcome::Killed {
+        assert!(tool.is_peer(), "{} did not end", tool.name());
         let _ = bench.take_numbers("cpu");
         return Run { megabytes_per_second: f64::NAN, cpu_seconds_per_gigabyte: f64::NAN };
     }
@@ -115,7 +116,7 @@ fn run(bench: &Bench, tool: Tool, traffic: &Traffic) -> Run {
     let cpu = children_cpu() - before - load as f64 / 1e6;
     if !tool.is_peer() {
         let expected = lines * writers;
-        assert!(newlines.is_none_or(|count| count >= expected), "{} lost lines", tool.name());
+        assert!(found.is_none_or(|count| count == expected), "{} lost lines", tool.name());
         if traffic.sink == Sink::File {
             check(bench, tool, writers, lines, length);
         }
@@ -124,13 +125,20 @@ fn run(bench: &Bench, tool: Tool, traffic: &Traffic) -> Run {
     Run { megabytes_per_second: bytes / 1e6 / seconds, cpu_seconds_per_gigabyte: cpu / (bytes / 1e9) }
 }
 
+/// Returns how many lines of the writers end in what is read.
 fn count_lines(mut pipe: impl Read) -> usize {
     let mut buffer = vec![0; 1024 * 1024];
-    let mut newlines = 0;
+    let (mut count, mut before) = (0, 0);
     loop {
         match pipe.read(&mut buffer).unwrap() {
-            0 => return newlines,
-            length => newlines += memchr::memchr_iter(b'\n', &buffer[..length]).count(),
+            0 => return count,
+            length => {
+                let newlines = memchr::memchr_iter(b'\n', &buffer[..length]);
+                // A line of the tool's own ends otherwise.
+                count +=
+                    newlines.filter(|at| at.checked_sub(1).map_or(before, |at| buffer[at]) == b'x').count();
+                before = buffer[length - 1];
+            }
         }
     }
 }
