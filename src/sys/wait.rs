@@ -22,15 +22,16 @@ pub fn reap(pid: Pid) {
 }
 
 /// Reaps every orphan that came home to this process and has ended: its children other than `leaders`. Returns those
-/// that have not, where children can be listed.
+/// that are left, some of which may have ended since, where children can be listed.
 ///
 /// Only to be called from the first thread.
 pub fn reap_orphans(leaders: &BTreeSet<Pid>) -> Option<Vec<Pid>> {
-    match census::children() {
-        Some(mut children) => {
-            children.retain(|child| !leaders.contains(child) && !reap_if_ended(*child));
-            Some(children)
-        }
+    let orphans = || {
+        let children = census::children()?.into_iter();
+        Some(children.filter(|child| !leaders.contains(child)).collect())
+    };
+    match orphans() {
+        Some(listed) => reap_listed(listed, orphans),
         // One is shown after the other, until the first is a leader, which has to wait for its group.
         None => {
             while let Some(child) = ended_child(libc::P_ALL, 0)
@@ -41,6 +42,16 @@ pub fn reap_orphans(leaders: &BTreeSet<Pid>) -> Option<Vec<Pid>> {
             None
         }
     }
+}
+
+/// Reaps those of `listed` that have ended, and returns who is left.
+///
+/// One that ended after it was listed has left its own children to this process, and they are not on that list. So
+/// there is another look; just one, for a storm of orphans must not keep this process from everything else.
+fn reap_listed(mut listed: Vec<Pid>, list: impl Fn() -> Option<Vec<Pid>>) -> Option<Vec<Pid>> {
+    let before = listed.len();
+    listed.retain(|orphan| !reap_if_ended(*orphan));
+    if listed.len() == before { Some(listed) } else { list() }
 }
 
 /// Returns whether there was something to reap.
@@ -208,5 +219,32 @@ mod end {
             _ if libc::WIFEXITED(status) => Ok(Some(Exit::Code(libc::WEXITSTATUS(status)))),
             _ => Ok(Some(Exit::Signal(Signal(libc::WTERMSIG(status))))),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::{has_ended, reap_listed};
+    use crate::process::Pid;
+
+    #[test]
+    fn who_comes_home_while_orphans_are_reaped_is_seen() {
+        // Reads until its input ends.
+        let start = || Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let (mut one, mut other) = (start(), start());
+        let pids = [&one, &other].map(|child| Pid(i32::try_from(child.id()).unwrap()));
+        let [parent, orphan] = pids;
+        let nobody_else = || Some(vec![orphan]);
+        assert_eq!(reap_listed(vec![parent], nobody_else), Some(vec![parent]));
+        drop(one.stdin.take());
+        while !has_ended(parent) {
+            std::thread::yield_now();
+        }
+        assert_eq!(reap_listed(vec![parent], nobody_else), Some(vec![orphan]));
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 }
