@@ -207,10 +207,13 @@ pub fn has_writer(pipe: &impl AsFd) -> bool {
     seen.is_none_or(|seen| !seen.intersects(hung_up))
 }
 
-/// Makes a pipe hold more, where the system allows it.
+/// Makes a pipe hold at least so much, where the system allows it: it may be larger already, and the call that grows a
+/// pipe shrinks one too.
 pub fn grow_pipe(pipe: &impl AsFd, bytes: i32) {
     #[cfg(target_os = "linux")]
-    let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(bytes));
+    if fcntl(pipe.as_fd(), FcntlArg::F_GETPIPE_SZ).is_ok_and(|size| size < bytes) {
+        let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(bytes));
+    }
     #[cfg(not(target_os = "linux"))]
     let _ = (pipe, bytes);
 }
@@ -310,4 +313,26 @@ fn too_large(order: &Order<'_>) -> SpawnError {
 fn set_nonblocking(pipe: &PipeReader) -> io::Result<()> {
     fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(())
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io;
+
+    use nix::fcntl::{FcntlArg, fcntl};
+
+    use super::grow_pipe;
+
+    #[test]
+    fn a_pipe_never_gets_smaller() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let size = || fcntl(&reader, FcntlArg::F_GETPIPE_SZ).unwrap();
+        let first = size();
+        grow_pipe(&reader, first / 2);
+        assert_eq!(size(), first);
+        grow_pipe(&reader, first * 2);
+        assert_eq!(size(), first * 2);
+    }
 }
