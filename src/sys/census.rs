@@ -47,17 +47,20 @@ pub fn descendants(ancestor: Pid) -> Option<Vec<Member>> {
     Some(all.into_iter().filter(|member| below(member) && member.is_alive()).collect())
 }
 
-/// Returns those of `groups`, whose leaders have ended, that still have a live member.
+/// Returns those of `groups`, whose leaders have ended, that may still have a live member.
 ///
 /// What a leader leaves comes home to this process, so when it has no `orphans`, children other than leaders,
-/// there is nothing. `None` means that they are not known.
+/// there is nothing. `None` means that they are not known. An orphan that has ended and was not reaped counts, for
+/// what it has left may have come after the reading had begun.
 pub fn inhabited(groups: &BTreeSet<Pid>, orphans: Option<&[Pid]>) -> Option<BTreeSet<Pid>> {
     if orphans.is_some_and(<[Pid]>::is_empty) {
         return Some(BTreeSet::new());
     }
     let all = proc_fs::processes()?;
-    let alive = all.into_iter().filter(Member::is_alive).map(|member| member.group);
-    Some(alive.filter(|group| groups.contains(group)).collect())
+    let own = own_pid();
+    let is_ended_orphan = |member: &Member| member.parent == own && !groups.contains(&member.pid);
+    let counting = all.into_iter().filter(|member| member.is_alive() || is_ended_orphan(member));
+    Some(counting.map(|member| member.group).filter(|group| groups.contains(group)).collect())
 }
 
 /// Returns the children of this process's first thread, which is the one that orphans come home to.

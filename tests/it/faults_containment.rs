@@ -256,6 +256,24 @@ mod escapees {
         running.signal(Signal::SIGTERM);
         running.finish();
     }
+
+    /// Each is there for less than a millisecond, and a look at who is left takes longer.
+    #[test]
+    fn a_chain_of_forks_is_not_lost_sight_of() {
+        let Some(python) = python() else { return };
+        let app = App::new(&format!("web: {python} -S chain.py\n"));
+        app.file(
+            "chain.py",
+            "import os, signal\n\
+             signal.signal(signal.SIGTERM, signal.SIG_IGN)\n\
+             for _ in range(1000):\n    if os.fork(): os._exit(0)\n\
+             print('the last', flush=True)\n",
+        );
+        let end = app.start(&["--no-timestamp", "-t", "1000"]).finish();
+        assert_eq!(end.lines_of("web.1")[1..], ["the last", "exited with code 0"], "{}", end.stdout);
+        assert_eq!(end.status, Some(0));
+    }
+
     #[test]
     fn a_group_of_its_own_in_the_same_session_is_no_way_out() {
         let Some(python) = python() else { return };
