@@ -12,9 +12,18 @@ use crate::runtime::pump::Note;
 use crate::sys::child::grow_pipe;
 use crate::sys::stdio::write_stdout;
 
-/// From which size a batch is large, and what the pipe that standard output may be holds when batches are: the most
-/// without privileges only where several write a lot, for whatever else is written waits behind what it holds.
-const LARGE: [(usize, i32); 2] = [(64 * 1024, 256 * 1024), (256 * 1024, 1024 * 1024)];
+/// A size of batches for which the pipe that standard output may be is made larger.
+struct Step {
+    /// From which size on a batch counts.
+    batch: usize,
+    /// What the pipe is to hold then.
+    pipe: i32,
+}
+
+/// Whatever else is written waits behind what the pipe holds. So the most that it may hold without privileges is for
+/// batches that only several writers fill together.
+const STEPS: [Step; 2] =
+    [Step { batch: 64 * 1024, pipe: 256 * 1024 }, Step { batch: 256 * 1024, pipe: 1024 * 1024 }];
 /// How many large batches make the pipe hot.
 const HOT: u32 = 8;
 /// How long a standard output that failed is left alone before it is tried again.
@@ -87,7 +96,7 @@ pub struct Sink {
     dropped: Option<Cursor>,
     /// How many bytes have been read that wait behind the batch.
     held: usize,
-    large_batches: [u32; LARGE.len()],
+    large_batches: [u32; STEPS.len()],
     tally: Arc<Tally>,
     notes: UnboundedSender<Note>,
 }
@@ -126,7 +135,7 @@ impl Sink {
             written: Cursor::LineStart,
             dropped: None,
             held: 0,
-            large_batches: [0; LARGE.len()],
+            large_batches: [0; STEPS.len()],
             tally,
             notes,
         }
@@ -219,8 +228,8 @@ impl Sink {
 
     /// Makes the pipe that standard output may be larger when it has to take a lot.
     fn note_size(&mut self, size: usize) {
-        for ((large, pipe), seen) in LARGE.into_iter().zip(&mut self.large_batches) {
-            if size >= large && *seen < HOT {
+        for (Step { batch, pipe }, seen) in STEPS.into_iter().zip(&mut self.large_batches) {
+            if size >= batch && *seen < HOT {
                 *seen += 1;
                 if *seen == HOT {
                     grow_pipe(&io::stdout(), pipe);
