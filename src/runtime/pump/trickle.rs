@@ -21,9 +21,11 @@ pub struct Trickle {
 }
 
 impl Trickle {
-    /// Takes note of a turn, before which the pump has waited so long, and of which this was the largest read.
+    /// Takes note of a turn, before which the pump has waited so long, and of which this was the largest read; 0 if
+    /// nobody wrote, and it only obeyed commands.
     pub fn note(&mut self, waited: Duration, largest: usize) {
-        self.turns = if waited < SOON && largest < LITTLE { self.turns.saturating_add(1) } else { 0 };
+        let is_little = (1..LITTLE).contains(&largest);
+        self.turns = if waited < SOON && is_little { self.turns.saturating_add(1) } else { 0 };
     }
 
     /// Returns for how long to pause before the next look.
@@ -59,6 +61,11 @@ mod tests {
         assert_eq!(after((0..1000).map(|_| (SOON, LINE))), None);
         let trickle = (0..1000).map(|_| (Duration::ZERO, LINE));
         assert_eq!(after(trickle.chain([(SOON, LINE)])), None);
+    }
+
+    #[test]
+    fn commands_do_not_wait() {
+        assert_eq!(after((0..1000).map(|_| (Duration::ZERO, 0))), None);
     }
 
     #[test]
