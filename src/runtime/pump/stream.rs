@@ -97,7 +97,7 @@ impl Stream {
         if length < READ / 4 {
             self.full_reads = 0;
         } else {
-            self.full_reads += 1;
+            self.full_reads = self.full_reads.saturating_add(1);
         }
         length
     }
