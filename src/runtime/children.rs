@@ -37,8 +37,11 @@ impl Runtime<'_> {
     pub fn see_to_children(&mut self) -> Vec<Event> {
         self.children_at = None;
         let orphans = wait::reap_orphans(&self.leaders());
+        if orphans.any_reaped {
+            self.groups.orphans_reaped();
+        }
         let mut events = self.stopped();
-        events.extend(self.ended(orphans.as_deref()));
+        events.extend(self.ended(orphans.left.as_deref()));
         events
     }
 
@@ -96,7 +99,7 @@ impl Runtime<'_> {
         if self.groups.look_at().is_none_or(|at| at > Instant::now()) {
             return Vec::new();
         }
-        let orphans = wait::reap_orphans(&self.leaders());
+        let orphans = wait::reap_orphans(&self.leaders()).left;
         let emptied = self.groups.emptied(orphans.as_deref());
         emptied.iter().for_each(|id| self.forget(id));
         let emptied = emptied.into_iter().map(|id| Event::GroupEmptied { id }).collect::<Vec<_>>();

@@ -208,20 +208,27 @@ impl<'a> Runtime<'a> {
         }
         let supervisor = self.supervisor.next_deadline().map(|at| self.began + at);
         let unsent = self.link.as_mut().map_or(0, |link| link.get_mut().unsent());
-        let is_spawning = !self.facts.is_empty() && unsent < TOGETHER;
-        let flush_again = if is_spawning { None } else { self.flush_link() };
+        let may_gather = !self.facts.is_empty() && unsent < TOGETHER;
+        let flush_again = if may_gather { None } else { self.flush_link() };
         let deadline = [supervisor, self.children_at, self.groups.look_at(), flush_again];
         let deadline = deadline.into_iter().flatten().min();
         tokio::select! {
             biased;
             received = self.signals.read(Signals::pending) => {
-                Ok(self.received(&received?))
+                let mut events = self.received(&received?);
+                // However many signals come, and facts below.
+                if children_are_due {
+                    events.extend(self.see_to_children());
+                }
+                Ok(events)
             }
             heard = hear(&mut self.link) => {
                 let (received, peer) = heard?;
                 Ok(self.heard(received, peer))
             }
-            () = ready(()), if !self.facts.is_empty() => Ok(Vec::new()),
+            () = ready(()), if !self.facts.is_empty() => {
+                Ok(if children_are_due { self.see_to_children() } else { Vec::new() })
+            }
             _ = self.ends.recv_many(&mut self.ended, usize::MAX) => {
                 self.see_to_children_soon();
                 Ok(Vec::new())
@@ -249,7 +256,6 @@ impl<'a> Runtime<'a> {
             events.push(Event::Resumed { asleep: self.awake.elapsed() });
         }
         if received.iter().any(|received| received.signal == Signal::CHLD) {
-            self.groups.orphans_reaped();
             self.see_to_children_soon();
         }
         received.iter().for_each(|received| self.continue_guard(*received));

@@ -21,11 +21,19 @@ pub fn reap(pid: Pid) {
     {}
 }
 
-/// Reaps every orphan that came home to this process and has ended: its children other than `leaders`. Returns those
-/// that are left, some of which may have ended since, where children can be listed.
+/// The children of this process that are no leaders, after those that had ended were reaped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Orphans {
+    /// Those that are left, some of which may have ended since, where children can be listed.
+    pub left: Option<Vec<Pid>>,
+    /// Whether any was reaped.
+    pub any_reaped: bool,
+}
+
+/// Reaps every orphan that came home to this process and has ended: its children other than `leaders`.
 ///
 /// Only to be called from the first thread.
-pub fn reap_orphans(leaders: &BTreeSet<Pid>) -> Option<Vec<Pid>> {
+pub fn reap_orphans(leaders: &BTreeSet<Pid>) -> Orphans {
     let orphans = || {
         let children = census::children()?.into_iter();
         Some(children.filter(|child| !leaders.contains(child)).collect())
@@ -34,24 +42,26 @@ pub fn reap_orphans(leaders: &BTreeSet<Pid>) -> Option<Vec<Pid>> {
         Some(listed) => reap_listed(listed, orphans),
         // One is shown after the other, until the first is a leader, which has to wait for its group.
         None => {
+            let mut any_reaped = false;
             while let Some(child) = ended_child(libc::P_ALL, 0)
                 && !leaders.contains(&child)
             {
-                reap_if_ended(child);
+                any_reaped |= reap_if_ended(child);
             }
-            None
+            Orphans { left: None, any_reaped }
         }
     }
 }
 
-/// Reaps those of `listed` that have ended, and returns who is left.
+/// Reaps those of `listed` that have ended.
 ///
 /// One that ended after it was listed has left its own children to this process, and they are not on that list. So
 /// there is another look; just one, for a storm of orphans must not keep this process from everything else.
-fn reap_listed(mut listed: Vec<Pid>, list: impl Fn() -> Option<Vec<Pid>>) -> Option<Vec<Pid>> {
+fn reap_listed(mut listed: Vec<Pid>, list: impl Fn() -> Option<Vec<Pid>>) -> Orphans {
     let before = listed.len();
     listed.retain(|orphan| !reap_if_ended(*orphan));
-    if listed.len() == before { Some(listed) } else { list() }
+    let any_reaped = listed.len() < before;
+    Orphans { left: if any_reaped { list() } else { Some(listed) }, any_reaped }
 }
 
 /// Returns whether there was something to reap.
@@ -227,7 +237,7 @@ mod end {
 mod tests {
     use std::process::{Command, Stdio};
 
-    use super::{has_ended, reap_listed};
+    use super::{Orphans, has_ended, reap_listed};
     use crate::process::Pid;
 
     #[test]
@@ -238,12 +248,13 @@ mod tests {
         let pids = [&one, &other].map(|child| Pid(i32::try_from(child.id()).unwrap()));
         let [parent, orphan] = pids;
         let nobody_else = || Some(vec![orphan]);
-        assert_eq!(reap_listed(vec![parent], nobody_else), Some(vec![parent]));
+        let left = |orphan, any_reaped| Orphans { left: Some(vec![orphan]), any_reaped };
+        assert_eq!(reap_listed(vec![parent], nobody_else), left(parent, false));
         drop(one.stdin.take());
         while !has_ended(parent) {
             std::thread::yield_now();
         }
-        assert_eq!(reap_listed(vec![parent], nobody_else), Some(vec![orphan]));
+        assert_eq!(reap_listed(vec![parent], nobody_else), left(orphan, true));
         other.kill().unwrap();
         other.wait().unwrap();
     }
