@@ -29,29 +29,23 @@ pub fn lone_program(command: &str) -> Option<&str> {
     (start == 0 || text.contains('/')).then_some(text)
 }
 
-/// Returns the program and its arguments, where a shell would make exactly these words of a command and execute them;
-/// `value` knows the variables.
+/// Returns the program and its arguments, where a shell would make exactly these words of what [`with_exec`] returns and
+/// execute them; `value` knows the variables.
 ///
 /// When in doubt there are none, and a shell has to look.
 pub fn words<'a>(command: &str, value: impl Fn(&str) -> Option<&'a OsStr>) -> Option<Vec<OsString>> {
-    let mut words = Vec::new();
-    let (mut at, mut is_executed) = (0, false);
+    let command = command.strip_prefix("exec ")?;
+    let Word { start, end: mut at } = next_word(command, 0)??;
+    // What `exec` takes is always a program, unless it is an option.
+    let program = Some(&command[start..at]).filter(|word| is_plain(word) && !word.starts_with('-'))?;
+    let has_path = |path: &OsStr| !path.as_bytes().iter().any(|byte| b"%~".contains(byte));
+    let is_found = program.contains('/') || value("PATH").is_some_and(has_path);
+    let mut words = vec![is_found.then(|| program.into())?];
     while let Some(word) = next_word(command, at)? {
         at = word.end;
-        let text = &command[word.start..word.end];
-        match text {
-            _ if !words.is_empty() => words.push(expanded(text, &value)?),
-            "exec" if !is_executed => is_executed = true,
-            // What `exec` takes is always a program.
-            _ if !text.starts_with('-') && if is_executed { is_plain(text) } else { is_program(text) } => {
-                words.push(text.into());
-            }
-            _ => return None,
-        }
+        words.push(expanded(&command[word.start..word.end], &value)?);
     }
-    let has_path = |path: &OsStr| !path.as_bytes().iter().any(|byte| b"%~".contains(byte));
-    let is_found = words.first()?.as_bytes().contains(&b'/') || value("PATH").is_some_and(has_path);
-    is_found.then_some(words)
+    Some(words)
 }
 
 /// Returns whether every shell passes a variable of this name on, and behaves as without it.
@@ -356,7 +350,7 @@ mod tests {
     /// Checks that without a shell the arguments are the same as with each.
     #[track_caller]
     fn check_words(arguments: &str) -> bool {
-        let Some(words) = words(&format!("x {arguments}"), value) else { return false };
+        let Some(words) = words(&format!("exec x {arguments}"), value) else { return false };
         let words: Vec<_> = words[1..].iter().map(|word| word.to_str().map(str::to_owned)).collect();
         // Without any argument, printf ends one all the same.
         let words = if words.is_empty() { vec![Some(String::new())] } else { words };
@@ -437,12 +431,12 @@ mod tests {
             "if x",
             "x &",
         ] {
-            assert_eq!(words(command, value), None, "{command}");
+            assert_eq!(words(&with_exec(command), value), None, "{command}");
         }
         // Who knows where it would look.
         for path in [None, Some("%x:/bin"), Some("~/bin:/bin")] {
-            assert_eq!(words("x", |_| path.map(OsStr::new)), None);
-            assert!(words("./x", |_| path.map(OsStr::new)).is_some());
+            assert_eq!(words("exec x", |_| path.map(OsStr::new)), None);
+            assert!(words("exec ./x", |_| path.map(OsStr::new)).is_some());
         }
     }
 
@@ -454,7 +448,7 @@ mod tests {
             ("exec exec a", &["exec", "a"]),
             ("x exec", &["x", "exec"]),
         ] {
-            let words = words(command, value).expect("it needs no shell");
+            let words = words(&with_exec(command), value).expect("it needs no shell");
             assert_eq!(words, expected, "{command}");
         }
     }
