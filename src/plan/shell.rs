@@ -205,10 +205,11 @@ const CHANGED_BY_SHELLS: [&str; 4] = ["PWD", "OLDPWD", "SHLVL", "_"];
 
 /// Variables that some shell obeys, or keeps from its environment (dash, bash, mksh, busybox).
 #[rustfmt::skip]
-const KEPT_BY_SHELLS: [&str; 25] = [
-    "DIRSTACK", "ENV", "EPOCHREALTIME", "EPOCHSECONDS", "EUID", "FUNCNAME", "GROUPS", "HISTCMD", "IFS",
-    "KSHEGID", "KSHEUID", "KSHGID", "KSHUID", "KSH_VERSION", "LINENO", "OPTARG", "OPTERR", "OPTIND",
-    "PIPESTATUS", "PPID", "RANDOM", "SECONDS", "SHELLOPTS", "SRANDOM", "UID",
+const KEPT_BY_SHELLS: [&str; 31] = [
+    "COMP_WORDBREAKS", "DIRSTACK", "ENV", "EPOCHREALTIME", "EPOCHSECONDS", "EUID", "EXECIGNORE", "FUNCNAME",
+    "GROUPS", "HISTCMD", "IFS", "KSHEGID", "KSHEUID", "KSHGID", "KSHUID", "KSH_VERSION", "LINENO", "OPTARG",
+    "OPTERR", "OPTIND", "PIPESTATUS", "POSIXLY_CORRECT", "PPID", "PS1", "PS2", "PS4", "RANDOM", "SECONDS",
+    "SHELLOPTS", "SRANDOM", "UID",
 ];
 
 #[cfg(test)]
@@ -455,10 +456,10 @@ mod tests {
 
     #[test]
     fn a_variable_that_shells_keep_to_themselves_is_known() {
-        for name in ["A", "_", "PWD", "PATH", "_a1"] {
+        for name in ["A", "_", "PWD", "OLDPWD", "PATH", "SHLVL", "_a1"] {
             assert!(is_passed_on(OsStr::new(name)), "{name}");
         }
-        for name in ["a.b", "BASH_FUNC_x%%", "1a", "", "IFS", "SHELLOPTS", "BASH_ENV", "é"] {
+        for name in ["a.b", "BASH_FUNC_x%%", "1a", "", "IFS", "SHELLOPTS", "PS1", "BASH_ENV", "é"] {
             assert!(!is_passed_on(OsStr::new(name)), "{name}");
         }
     }

@@ -23,7 +23,8 @@ pub fn start(order: &Order<'_>, output: PipeWriter) -> io::Result<(Pid, io::Resu
     let mut environment = Cow::Borrowed(order.environment);
     let direct = order.words.and_then(|words| {
         let search = Search::new(order.directory, order.environment.iter().copied());
-        Some((words, search.find(words.first()?)?, shells_directory(order)?))
+        let program = search.find(words.first()?)?;
+        keeps_last_directory(order).then_some((words, program, shells_directory(order)?))
     });
     if let Some((words, program, directory)) = &direct {
         candidates.insert(0, spawn::Candidate { program: program.as_os_str(), arguments: words });
@@ -45,8 +46,9 @@ pub fn start(order: &Order<'_>, output: PipeWriter) -> io::Result<(Pid, io::Resu
 /// links otherwise. Shells differ about a path with dots in it.
 fn shells_directory(order: &Order<'_>) -> Option<PathBuf> {
     let identity = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
-    let given = order.environment.iter().find(|(name, _)| *name == "PWD").map(|(_, value)| Path::new(value));
-    match given.filter(|given| given.is_absolute() && identity(given) == identity(order.directory)) {
+    match path_in(order, "PWD")
+        .filter(|given| given.is_absolute() && identity(given) == identity(order.directory))
+    {
         Some(given) => {
             let is_plain = given.components().all(|component| component != Component::ParentDir);
             let plain: PathBuf = given.components().collect();
@@ -54,6 +56,15 @@ fn shells_directory(order: &Order<'_>) -> Option<PathBuf> {
         }
         None => order.directory.canonicalize().ok(),
     }
+}
+
+/// Returns whether every shell passes `OLDPWD` on: bash drops what is no directory.
+fn keeps_last_directory(order: &Order<'_>) -> bool {
+    path_in(order, "OLDPWD").is_none_or(|path| path.is_absolute() && path.is_dir())
+}
+
+fn path_in<'a>(order: &Order<'a>, variable: &str) -> Option<&'a Path> {
+    order.environment.iter().find(|(name, _)| *name == variable).map(|(_, value)| Path::new(*value))
 }
 
 #[cfg(test)]
@@ -70,8 +81,11 @@ mod tests {
     use crate::sys::signals::while_blocked;
     use crate::sys::wait;
 
+    const SHELL: &str = "/bin/sh";
+
     /// Returns what a shell's command writes, its variables in order, or its words where those are given.
     fn run(
+        shell: &Path,
         command: &str,
         words: Option<&[&str]>,
         environment: &[(&str, &str)],
@@ -81,7 +95,7 @@ mod tests {
             environment.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))).collect();
         let words: Option<Vec<_>> = words.map(|words| words.iter().map(OsStr::new).collect());
         let order = Order {
-            program: OsStr::new("/bin/sh"),
+            program: shell.as_os_str(),
             arguments: &[OsStr::new("-c"), OsStr::new(command)],
             words: words.as_deref(),
             directory,
@@ -108,20 +122,44 @@ mod tests {
         std::fs::create_dir(&real).unwrap();
         symlink(&real, &link).unwrap();
         let (real_text, link_text) = (real.to_str().unwrap(), link.to_str().unwrap());
-        for root in [&real, &link] {
-            for given in [None, Some(real_text), Some(link_text), Some("/"), Some("real"), Some("")] {
-                let mut environment =
-                    vec![("PATH", "/no/such:/usr/bin:/bin"), ("A", "b  c"), ("OLDPWD", "/")];
-                environment.extend(given.map(|given| ("PWD", given)));
-                environment.push(("SHLVL", "3"));
-                let (command, words) = (
-                    "exec cat /proc/self/cmdline /proc/self/environ nosuch",
-                    ["cat", "/proc/self/cmdline", "/proc/self/environ", "nosuch"],
-                );
-                let by_shell = run(command, None, &environment, root);
-                let direct = run("exit 9", Some(&words), &environment, root);
-                assert_eq!(direct, by_shell, "{root:?} {given:?}");
+        let shells = [SHELL, "/bin/bash", "/bin/dash", "/bin/busybox"].map(Path::new);
+        for (shell, number) in shells.into_iter().filter(|shell| shell.exists()).zip(1..) {
+            let named_sh = directory.path().join(number.to_string());
+            std::fs::create_dir(&named_sh).unwrap();
+            let named_sh = named_sh.join("sh");
+            symlink(shell, &named_sh).unwrap();
+            for root in [&real, &link] {
+                for given in [None, Some(real_text), Some(link_text), Some("/"), Some("real"), Some("")] {
+                    for last in [None, Some("/"), Some("/no/such"), Some("real"), Some("")] {
+                        let mut environment = vec![("PATH", "/no/such:/usr/bin:/bin"), ("A", "b  c")];
+                        environment.extend(given.map(|given| ("PWD", given)));
+                        environment.extend(last.map(|last| ("OLDPWD", last)));
+                        let (command, words) = (
+                            "exec cat /proc/self/cmdline /proc/self/environ nosuch",
+                            ["cat", "/proc/self/cmdline", "/proc/self/environ", "nosuch"],
+                        );
+                        let mut by_shell = run(&named_sh, command, None, &environment, root);
+                        // Shells count themselves or do not, whatever is asked of them.
+                        by_shell.retain(|variable| !variable.starts_with("SHLVL="));
+                        let direct = |fallback| run(&named_sh, fallback, Some(&words), &environment, root);
+                        let mut with_command = direct(command);
+                        with_command.retain(|variable| !variable.starts_with("SHLVL="));
+                        assert_eq!(with_command, by_shell, "{shell:?} {root:?} {given:?} {last:?}");
+                        let is_certain = last.is_none_or(|last| last == "/");
+                        assert_eq!(direct("exit 9") != [""], is_certain, "{given:?} {last:?}");
+                    }
+                }
             }
+        }
+    }
+
+    #[test]
+    fn the_depth_of_shells_stays_what_it_was() {
+        for environment in [&[("SHLVL", "3"), ("PATH", "/bin")][..], &[("PATH", "/bin")]] {
+            let words = ["cat", "/proc/self/environ"];
+            let said = run(Path::new(SHELL), "exit 9", Some(&words), environment, Path::new("/"));
+            assert_eq!(said.contains(&"SHLVL=3".to_owned()), environment.len() == 2, "{said:?}");
+            assert!(said.contains(&"PWD=/".to_owned()), "{said:?}");
         }
     }
 
@@ -151,9 +189,10 @@ mod tests {
             for path in ["/bin", &path] {
                 let command = format!("echo shell; exec {program}");
                 let environment = [("PATH", path)];
-                let expected = run(&command, None, &environment, directory.path());
+                let shell = Path::new(SHELL);
+                let expected = run(shell, &command, None, &environment, directory.path());
                 assert_eq!(
-                    run(&command, Some(&[program]), &environment, directory.path()),
+                    run(shell, &command, Some(&[program]), &environment, directory.path()),
                     expected,
                     "{program}"
                 );
