@@ -7,12 +7,6 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 
-// Rust's panics want the C compiler's unwinder. Taken from its archive, it is there without the search for a shared
-// library, which is a sixth of what starting a small program costs.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
-unsafe extern "C" {}
-
 /// What procman was started with and its instances are to be given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inherited {
@@ -43,7 +37,7 @@ pub fn hold_signals_as_pid_1() {
 
 /// Prepares a process that will supervise: to be called before any thread exists and anything is opened.
 ///
-/// - Every signal is blocked until its handler stands, so none is lost and none kills by surprise.
+/// - Every signal is blocked until it can be received (`Signals::listen`), so none is lost and none kills by surprise.
 /// - SIGCHLD is reset: one that was ignored by procman's parent would take the exit codes away.
 /// - SIGTTIN and SIGTTOU are ignored: `stty tostop` must not stop a job that only writes its log.
 /// - Descriptors from 3 up that were inherited are closed on exec, so no instance sees them.
