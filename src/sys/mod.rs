@@ -1,8 +1,9 @@
 //! The doors to the operating system, one narrow module each, without any policy.
 //!
 //! Only here are `nix`, `signal-hook` and `unsafe` named. Where Linux offers more than POSIX (subreaper,
-//! parent-death signal, pidfd, `/proc`), the portable way stands beside it; `--cfg procman_portable` builds
-//! that one on Linux too, so that it is compiled and tested and cannot rot.
+//! parent-death signal, pidfd, signalfd, a child in its parent's memory until it executes, `/proc`), the portable
+//! way stands beside it; `--cfg procman_portable` builds that one on Linux too, so that it is compiled and tested and
+//! cannot rot.
 
 #![allow(unsafe_code, reason = "this is the only module that may, each block with the reason it is sound")]
 

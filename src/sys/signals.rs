@@ -34,10 +34,10 @@ pub struct Received {
 pub struct Signals(Delivery);
 
 impl Signals {
-    /// Catches every signal that can be caught. To be called with all signals blocked.
+    /// Receives every signal that can be caught. To be called with all signals blocked.
     ///
-    /// Left blocked are the signals of a crash: a handler that returns from one would run for ever, and
-    /// blocked they still end a process that really crashes, but not one that somebody sends them to.
+    /// The signals of a crash are not received and stay blocked: blocked they still end a process that really
+    /// crashes, but not one that somebody sends them to. A handler that returns from one would run for ever.
     pub fn listen(hangup: Hangup) -> io::Result<Self> {
         let caught: Vec<i32> = (1..=last_signal())
             .filter(|number| !is_left_alone(*number))
@@ -150,8 +150,8 @@ mod delivery {
 
 /// Runs `work` with every signal blocked in this thread.
 ///
-/// Between fork and exec a child still has this process's handlers; a signal that came then would be
-/// taken for one of this process's own.
+/// Between fork and exec a child still has this process's handlers, on Linux just that of [`interrupt`]; a signal
+/// that came then would be taken for one of this process's own, or end the child before it is in its group.
 pub fn while_blocked<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     let mut before = SigSet::empty();
     signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
@@ -267,11 +267,12 @@ fn is_stop_for_good(received: Received) -> bool {
     received.signal == Signal::TSTP && received.sender == Sender::Kernel && census::own_group_is_orphaned()
 }
 
-/// Returns whether procman sets no handler for a signal.
+/// Returns whether a signal is not received.
 fn is_left_alone(number: i32) -> bool {
     let crash = [libc::SIGILL, libc::SIGFPE, libc::SIGSEGV, libc::SIGBUS, libc::SIGTRAP, libc::SIGSYS];
     let uncatchable = [libc::SIGKILL, libc::SIGSTOP];
-    // SIGPIPE is ignored by Rust's runtime, the other two by `startup`.
+    // SIGPIPE is ignored by Rust's runtime, the other two by `startup`; of these SIGTTIN means something to the
+    // thread that `interrupt` is for.
     let ignored = [libc::SIGPIPE, libc::SIGTTIN, libc::SIGTTOU];
     crash.contains(&number)
         || uncatchable.contains(&number)
