@@ -235,3 +235,17 @@ fn a_failure_after_a_request_is_a_success() {
     assert_eq!(end.lines_of("web.1").last().unwrap(), "exited with code 9");
     assert_eq!(end.status, Some(0));
 }
+
+/// There is a fact to tell after each spawn, and that used to come before everything else.
+#[test]
+fn a_stop_is_told_while_the_others_are_still_being_started() {
+    let app = App::new("web: kill -STOP $$; true\nmore: exec sleep 1000\n");
+    let running = app.start(&["--no-timestamp", "-m", "web=1,more=300"]);
+    running.wait_for("web.1 was stopped by SIGSTOP");
+    running.wait_for("more.300 | started");
+    running.signal(Signal::SIGTERM);
+    let end = running.finish();
+    let at = |text: &str| end.stdout.find(text).unwrap();
+    assert!(at("web.1 was stopped") < at("more.300 | started"), "{}", end.stdout);
+    assert_eq!(end.status, Some(0));
+}
