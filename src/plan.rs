@@ -6,6 +6,7 @@
 
 mod shell;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -83,11 +84,10 @@ impl Plan {
     pub fn instance(&self, instance: &InstanceId) -> Option<Invocation> {
         let entry = self.entry(instance.process.as_str())?;
         let port = u16::try_from(self.port(instance)?).ok()?;
-        Some(self.invocation(
-            Program::Shell(shell::with_exec(&entry.command).into_owned()),
-            port,
-            instance.to_string(),
-        ))
+        // A command that is as long as can be has no room for a word more.
+        let command = Some(shell::with_exec(&entry.command)).filter(|command| command.len() <= LONGEST);
+        let command = command.unwrap_or(Cow::Borrowed(&entry.command)).into_owned();
+        Some(self.invocation(Program::Shell(command), port, instance.to_string()))
     }
 
     /// Returns the program that an instance becomes, where its command is surely a single one, as it is written.
@@ -585,6 +585,13 @@ mod tests {
             error,
             PlanError::LongCommand { process: ProcessType::new("web").unwrap(), size: 131_072 }
         );
+    }
+
+    #[test]
+    fn the_longest_command_is_run_as_it_is() {
+        let command = format!("./web {}", "x".repeat(131_071 - "./web ".len()));
+        let plan = Plan::new(inputs(&format!("web: {command}"))).unwrap();
+        assert_eq!(plan.instance(&id("web", 1)).unwrap().program, Program::Shell(command));
     }
 
     /// Checks what `procman run` runs, as the program and its computed variables, or the error.

@@ -74,7 +74,15 @@ impl<'a> Search<'a> {
     /// Returns where a program may lie. What has a slash is not looked for.
     fn candidates(self, program: &OsStr) -> impl Iterator<Item = PathBuf> {
         let path = if program.as_bytes().contains(&b'/') { OsStr::new("") } else { self.path };
-        std::env::split_paths(path).map(move |folder| folder.join(program))
+        // Joined as every shell does it: a script is told the path that it was found by, two slashes and all.
+        std::env::split_paths(path).map(move |folder| {
+            let mut file = folder.into_os_string();
+            if !file.is_empty() {
+                file.push("/");
+            }
+            file.push(program);
+            file.into()
+        })
     }
 }
 
@@ -193,6 +201,17 @@ mod tests {
         let search = Search::new(Path::new("/"), []);
         assert_eq!(search.find("sh".as_ref()), Some("/bin/sh".into()));
         assert_eq!(search.find("no-such-program".as_ref()), None);
+    }
+
+    #[test]
+    fn a_program_is_found_under_the_path_that_a_shell_would_give_it() {
+        for (path, expected) in
+            [("/bin", "/bin/sh"), ("/bin//", "/bin///sh"), ("bin", "bin/sh"), (":", "bin/sh")]
+        {
+            let program = if path == ":" { "bin/sh" } else { "sh" };
+            let search = Search::new(Path::new("/"), [(OsStr::new("PATH"), OsStr::new(path))]);
+            assert_eq!(search.find(program.as_ref()), Some(expected.into()), "{path}");
+        }
     }
 
     proptest! {
