@@ -1,13 +1,14 @@
 //! The programs that are measured, and how each is told to run a formation.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -109,7 +110,11 @@ impl Bench {
                 command
             }
         };
-        command.current_dir(self.directory.path()).stdin(Stdio::null()).stderr(Stdio::null());
+        command
+            .process_group(0)
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
         command
     }
 
@@ -171,12 +176,13 @@ pub struct Limit(Sender<()>, JoinHandle<Outcome>);
 
 impl Limit {
     pub fn new(child: &Child) -> Limit {
-        const PATIENCE: Duration = Duration::from_secs(30);
+        const PATIENCE: Duration = Duration::from_secs(15);
         let (sender, receiver) = mpsc::channel();
         let pid = pid(child);
         let watch = move || match receiver.recv_timeout(PATIENCE) {
             Err(RecvTimeoutError::Timeout) => {
-                let _ = kill(pid, Signal::SIGKILL);
+                // With all of its own processes, which would hold its output open.
+                let _ = killpg(pid, Signal::SIGKILL);
                 Outcome::Killed
             }
             Ok(()) | Err(RecvTimeoutError::Disconnected) => Outcome::Ended,
