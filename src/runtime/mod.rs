@@ -144,7 +144,7 @@ impl<'a> Runtime<'a> {
     fn new(job: Job<'a>) -> io::Result<Self> {
         let own = census::own_pid();
         let system = Source { name: "system".to_owned(), pid: own.0, position: None };
-        let (pump, notes) = Pump::start(job.style, system)?;
+        let (mut pump, notes) = Pump::start(job.style, system)?;
         job.notices.into_iter().for_each(|notice| pump.say(notice));
         let (end_sender, ends) = mpsc::unbounded_channel();
         Ok(Runtime {
@@ -188,7 +188,7 @@ impl<'a> Runtime<'a> {
     }
 
     fn outcome(mut self, status: i32) -> Outcome {
-        self.flush_link();
+        self.flush();
         Outcome {
             status,
             failure: self.failure,
@@ -209,7 +209,7 @@ impl<'a> Runtime<'a> {
         let supervisor = self.supervisor.next_deadline().map(|at| self.began + at);
         let unsent = self.link.as_mut().map_or(0, |link| link.get_mut().unsent());
         let may_gather = !self.facts.is_empty() && unsent < TOGETHER;
-        let flush_again = if may_gather { None } else { self.flush_link() };
+        let flush_again = if may_gather { None } else { self.flush() };
         let deadline = [supervisor, self.children_at, self.groups.look_at(), flush_again];
         let deadline = deadline.into_iter().flatten().min();
         tokio::select! {
@@ -296,7 +296,7 @@ impl<'a> Runtime<'a> {
                 Action::Say(notice) => self.pump.say(notice.to_string()),
                 // Nothing that has come in the meantime may be told before that procman was asleep.
                 Action::Suspend => {
-                    self.flush_link();
+                    self.flush();
                     status = self.handle(suspend());
                 }
                 Action::TerminateEscapees if self.link.is_none() => {
@@ -363,8 +363,10 @@ impl<'a> Runtime<'a> {
         }
     }
 
-    /// Sends what the guard has not been told, and returns when to try again if it cannot take that.
-    fn flush_link(&mut self) -> Option<Instant> {
+    /// Lets the pump and the guard know what they have been told, and returns when to try again if the guard cannot take
+    /// that.
+    fn flush(&mut self) -> Option<Instant> {
+        self.pump.announce();
         let link = self.link.as_mut()?.get_mut();
         link.flush();
         link.has_unsent().then(|| Instant::now() + FLUSH_AGAIN)

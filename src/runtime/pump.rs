@@ -32,6 +32,8 @@ use crate::sys::stdio::stdout_has_reader;
 
 /// A batch of this size is written although there is more to read.
 const BATCH: usize = 256 * 1024;
+/// How many commands are announced together. Each announcement wakes a thread, which costs more than obeying.
+const TOGETHER: usize = 32;
 /// How many pipes are made larger at most: the system gives a user 64 MiB for all of his pipes.
 const HOT_PIPES: usize = 64;
 
@@ -51,9 +53,13 @@ pub enum Note {
 }
 
 /// The pump, as seen from the supervision's thread. No call waits.
+///
+/// What it is told may stay unseen until [`Pump::announce`].
 #[derive(Debug)]
 pub struct Pump {
     commands: Sender<Command>,
+    /// How many commands the thread may not have seen.
+    unannounced: usize,
     waker: Arc<Waker>,
     tally: Arc<Tally>,
     /// The pipes that the pump may not have emptied yet.
@@ -106,7 +112,7 @@ impl Pump {
             largest_read: 0,
         };
         let thread = thread::Builder::new().name("pump".to_owned()).spawn(move || worker.run())?;
-        Ok((Pump { commands, waker, tally, pipes: Vec::new(), thread }, reports))
+        Ok((Pump { commands, unannounced: 0, waker, tally, pipes: Vec::new(), thread }, reports))
     }
 
     /// Shows what comes out of `pipe` as lines of `source`, behind the line `first`.
@@ -121,17 +127,17 @@ impl Pump {
     }
 
     /// Forgets an instance of which nothing is alive, after what it has written and the line `last`.
-    pub fn close(&self, key: StreamKey, last: String) {
+    pub fn close(&mut self, key: StreamKey, last: String) {
         self.send(Command::Close { key, last });
     }
 
     /// Shows a line of procman's own.
-    pub fn say(&self, line: String) {
+    pub fn say(&mut self, line: String) {
         self.send(Command::Say(line));
     }
 
     /// Asks for [`Note::Drained`] when all of the above has been written.
-    pub fn drain(&self) {
+    pub fn drain(&mut self) {
         self.send(Command::Drain);
     }
 
@@ -149,10 +155,20 @@ impl Pump {
         self.tally.at_rest(count)
     }
 
-    fn send(&self, command: Command) {
+    /// Lets the thread see what it was told.
+    pub fn announce(&mut self) {
+        if std::mem::take(&mut self.unannounced) > 0 {
+            let _ = self.waker.wake();
+        }
+    }
+
+    fn send(&mut self, command: Command) {
         // The thread ends after `Drain` only, and then nobody expects an answer.
         let _ = self.commands.send(command);
-        let _ = self.waker.wake();
+        self.unannounced += 1;
+        if self.unannounced >= TOGETHER {
+            self.announce();
+        }
     }
 }
 
