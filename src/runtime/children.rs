@@ -12,8 +12,8 @@ use crate::sys::link::FromSupervisor;
 use crate::sys::memory::OutOfMemory;
 use crate::sys::wait;
 
-/// How long the look at the children waits for more ends, for each instance: it lists all children, so it may not be made
-/// for each of many that end at once.
+/// How long the look at the children waits for more ends, for each instance that runs: it lists all children, so it may
+/// not be made for each of many that end at once.
 const GATHER_EACH: Duration = Duration::from_micros(5);
 /// What is less is not waited for: the unit of the runtime's clock.
 const GATHER_LEAST: Duration = Duration::from_millis(1);
@@ -26,11 +26,13 @@ pub struct End {
 }
 
 impl Runtime<'_> {
-    /// Lets the children be seen to, at once where there are few.
+    /// Lets the children be seen to, at once where few run that could end.
     pub fn see_to_children_soon(&mut self) {
-        let instances = u32::try_from(self.instances.len()).unwrap_or(u32::MAX);
-        let gather = Some(GATHER_EACH.saturating_mul(instances)).filter(|long| *long >= GATHER_LEAST);
-        self.children_at.get_or_insert_with(|| Instant::now() + gather.unwrap_or_default());
+        let known = self.instances.values().filter(|live| live.exit.is_none()).count();
+        let running = u32::try_from(known.saturating_sub(self.ended.len())).unwrap_or(u32::MAX);
+        let gather = Some(GATHER_EACH.saturating_mul(running)).filter(|long| *long >= GATHER_LEAST);
+        let at = Instant::now() + gather.unwrap_or_default();
+        self.children_at = Some(self.children_at.map_or(at, |earlier| earlier.min(at)));
     }
 
     /// Sees to children that have ended or stand still, and to what is left of the groups of leaders that have ended.
