@@ -91,6 +91,7 @@ pub struct Outcome {
 /// Runs a formation until it has ended.
 pub fn run(job: Job<'_>) -> Result<Outcome, Failed> {
     failed::check_open_files(job.plan)?;
+    child::make_room(job.plan.formation().instances().count());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let outcome = runtime.block_on(async { Runtime::new(job)?.run().await });
     // Tasks that wait for ends have nothing to finish.

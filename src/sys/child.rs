@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, PipeReader};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -109,6 +109,28 @@ pub const DESCRIPTORS: u64 = if cfg!(all(target_os = "linux", not(procman_portab
 /// How many more are needed for a while: to spawn, to look at `/proc`.
 pub const SPARE_DESCRIPTORS: u64 = 8;
 
+/// From which number on descriptors lie that are kept for an instance: a new process copies only those below.
+const ASIDE: i32 = 64;
+
+/// Makes room for the descriptors of so many instances. To be called while there is a single thread: with another one the
+/// kernel waits some milliseconds whenever its table has to grow.
+pub fn make_room(instances: usize) {
+    let most = DESCRIPTORS.saturating_mul(instances as u64).saturating_add(ASIDE as u64);
+    // Where the limit is lower the table grows as it can.
+    drop(i32::try_from(most).ok().and_then(|number| duplicate(io::stderr(), number)));
+}
+
+/// Returns a descriptor that is kept under a number from [`ASIDE`] on, where there is room.
+pub fn set_aside<T: AsFd + From<OwnedFd>>(kept: T) -> T {
+    duplicate(&kept, ASIDE).map_or(kept, T::from)
+}
+
+fn duplicate(descriptor: impl AsFd, least: i32) -> Option<OwnedFd> {
+    let number = fcntl(descriptor.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(least)).ok()?;
+    // SAFETY: the descriptor is new and belongs to nobody else.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// Starts a process as the leader of a group of its own, and returns it with the pipe that it writes to.
 ///
 /// It gets `/dev/null` as input, one pipe as output and error (so their order is kept), default signal
@@ -117,6 +139,7 @@ pub const SPARE_DESCRIPTORS: u64 = 8;
 pub fn spawn(order: &Order<'_>) -> Result<(Child, PipeReader), SpawnError> {
     let (reader, writer) = io::pipe().map_err(SpawnError::Resources)?;
     set_nonblocking(&reader).map_err(SpawnError::Resources)?;
+    let reader = set_aside(reader);
     let started = signals::while_blocked(|| start(order, writer)).map_err(SpawnError::Resources)?;
     let (pid, watch) = started.map_err(|source| explain(order, source))?;
     match watch {

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::process::Pid;
-use crate::sys::child::{Order, prepare};
+use crate::sys::child::{Order, prepare, set_aside};
 use crate::sys::interpreter::Search;
 use crate::sys::{spawn, wait};
 
@@ -39,6 +39,7 @@ pub fn start(order: &Order<'_>, output: PipeWriter) -> io::Result<(Pid, io::Resu
     };
     let (parent, open_files) = (std::process::id(), order.open_files);
     let (pid, pidfd) = spawn::start(image, &|| prepare(parent, open_files))?;
+    let pidfd = pidfd.map(set_aside);
     Ok((pid, pidfd.map_or_else(|| wait::Watch::new(pid), wait::Watch::over)))
 }
 

@@ -5,6 +5,9 @@
 //! stands still until then (CLONE_VM and CLONE_VFORK of clone(2), as posix_spawn(3) does it). So the child takes no
 //! lock and allocates nothing, as after any fork; and no handler may run in it, for which its starter blocks all
 //! signals.
+//!
+//! It shares the descriptors too (CLONE_FILES) until it takes a copy of the lowest ones: otherwise it would copy, and
+//! then close, the pipes of all other instances.
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
@@ -66,7 +69,7 @@ pub fn start(image: Image<'_>, prepare: &dyn Fn() -> io::Result<()>) -> io::Resu
     };
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let mut pidfd: c_int = -1;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: the stack grows down from its end, and like `start` it is there until the child has left this memory,
     // which is when clone(2) returns. A system without pidfds leaves that place alone.
     let pid = unsafe {
@@ -114,6 +117,7 @@ fn become_program(start: &Start<'_>) -> io::Result<Infallible> {
     // SAFETY: all pointers are to texts that end with NUL, and the arrays of them end with a null pointer.
     unsafe {
         done(libc::setpgid(0, 0))?;
+        take_descriptors(start.output)?;
         let null = done(libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC))?;
         done(libc::dup2(null, 0))?;
         done(libc::dup2(start.output.as_raw_fd(), 1))?;
@@ -125,6 +129,18 @@ fn become_program(start: &Start<'_>) -> io::Result<Infallible> {
         }
     }
     Err(io::Error::last_os_error())
+}
+
+/// Gives the child descriptors of its own, those up to `last`; before Linux 5.9 all of them, which end with exec.
+fn take_descriptors(last: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: descriptors are closed in the copy alone, where nobody knows of them.
+    unsafe {
+        let beyond = last.as_raw_fd() + 1;
+        if libc::syscall(libc::SYS_close_range, beyond, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) == -1 {
+            done(libc::unshare(libc::CLONE_FILES))?;
+        }
+    }
+    Ok(())
 }
 
 fn done(result: c_int) -> io::Result<c_int> {
@@ -156,7 +172,7 @@ fn pointers(texts: &[u8]) -> Vec<*const c_char> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::ffi::OsStr;
-    use std::io::{self, Read};
+    use std::io::{self, Read, Write};
     use std::os::fd::AsFd;
     use std::path::Path;
 
@@ -198,6 +214,18 @@ mod tests {
         assert_eq!(run(&["/usr/bin/env"], &environment, "/", &|| Ok(())).unwrap(), "A=x y\nB%=\nC==\n\n");
         let script = ["/bin/sh", "-c", "pwd; cat; echo error >&2; echo \"$0|$@\"", "", "a  b"];
         assert_eq!(run(&script, &[], "/usr", &|| Ok(())).unwrap(), "/usr\nerror\n|a  b\n");
+    }
+
+    /// The child closes descriptors, and puts others in the place of its standard ones.
+    #[test]
+    fn the_descriptors_of_the_parent_stay_as_they_are() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let output = std::fs::read_link("/proc/self/fd/1").unwrap();
+        assert_eq!(run(&["/usr/bin/env"], &[("A", "b")], "/", &|| Ok(())).unwrap(), "A=b\n");
+        assert_eq!(std::fs::read_link("/proc/self/fd/1").unwrap(), output);
+        writer.write_all(b"still open").unwrap();
+        drop(writer);
+        assert_eq!(io::read_to_string(&mut reader).unwrap(), "still open");
     }
 
     #[test]
