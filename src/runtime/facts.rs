@@ -13,7 +13,7 @@ use crate::sys::stdio;
 /// Waits for the guard; for ever once it is gone.
 pub async fn hear(link: &mut Option<Ready<Link>>) -> io::Result<(Vec<Received>, Peer)> {
     match link {
-        Some(link) => link.read(Link::hear_guard).await,
+        Some(link) => link.read_some(Link::hear_guard).await,
         None => pending().await,
     }
 }

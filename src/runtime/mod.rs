@@ -202,11 +202,13 @@ impl<'a> Runtime<'a> {
 
     /// Waits until something has happened, and returns it as facts.
     async fn next(&mut self) -> io::Result<Vec<Event>> {
-        let children_are_due = self.children_at.is_some_and(|at| at <= Instant::now());
-        if !self.facts.is_empty() || children_are_due {
-            // Lets what has come in from outside be seen first.
-            yield_now().await;
+        // Lets what has come in from outside be seen, and those who wait for ends go on, whatever else comes.
+        yield_now().await;
+        while let Ok(end) = self.ends.try_recv() {
+            self.ended.push(end);
+            self.see_to_children_soon();
         }
+        let children_are_due = self.children_at.is_some_and(|at| at <= Instant::now());
         let supervisor = self.supervisor.next_deadline().map(|at| self.began + at);
         let unsent = self.link.as_mut().map_or(0, |link| link.get_mut().unsent());
         let may_gather = !self.facts.is_empty() && unsent < TOGETHER;
@@ -215,9 +217,9 @@ impl<'a> Runtime<'a> {
         let deadline = deadline.into_iter().flatten().min();
         tokio::select! {
             biased;
-            received = self.signals.read(Signals::pending) => {
+            received = self.signals.read_some(|signals| (signals.pending(), signals.left())) => {
                 let mut events = self.received(&received?);
-                // However many signals come, and facts below.
+                // However many signals come, here or there, and facts below.
                 if children_are_due {
                     events.extend(self.see_to_children());
                 }
@@ -225,7 +227,11 @@ impl<'a> Runtime<'a> {
             }
             heard = hear(&mut self.link) => {
                 let (received, peer) = heard?;
-                Ok(self.heard(received, peer))
+                let mut events = self.heard(received, peer);
+                if children_are_due {
+                    events.extend(self.see_to_children());
+                }
+                Ok(events)
             }
             () = ready(()), if !self.facts.is_empty() => {
                 Ok(if children_are_due { self.see_to_children() } else { Vec::new() })

@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use crate::process::{Pid, Sender, Signal};
-use crate::sys::signals::Received;
+use crate::sys::ready::Left;
+use crate::sys::signals::{Received, coalesced};
 
 /// What the supervisor tells the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,11 @@ pub enum Peer {
 
 const MESSAGE: usize = 16;
 
+/// How many signals wait for a supervisor that does not listen.
+const MOST_UNSENT: usize = 1024;
+/// How much is read at once.
+const PIECE: usize = 256 * MESSAGE;
+
 impl Link {
     /// Returns the two ends of a new line.
     pub fn pair() -> io::Result<(Link, Link)> {
@@ -55,11 +61,19 @@ impl Link {
     }
 
     /// Tells the supervisor of a signal that came to the guard, without waiting.
+    ///
+    /// While the supervisor does not listen, the same signal is told once, and what would wait beyond [`MOST_UNSENT`]
+    /// not at all: a request has long been told by then.
     pub fn tell_supervisor(&mut self, Received { signal, sender }: Received) {
-        self.send(match sender {
+        let message = encode(match sender {
             Sender::Kernel => [1, signal.0, 0, 0],
             Sender::Process(pid) => [1, signal.0, 1, pid.0],
         });
+        // Of the first one, a part may have been sent.
+        let (_, waiting) = self.unsent.as_rchunks::<MESSAGE>();
+        if waiting.len() < MOST_UNSENT && !waiting.contains(&message) {
+            self.unsent.extend_from_slice(&message);
+        }
         self.flush();
     }
 
@@ -73,9 +87,9 @@ impl Link {
         });
     }
 
-    /// Returns the signals that came to the guard, and whether it is still there.
-    pub fn hear_guard(&mut self) -> (Vec<Received>, Peer) {
-        let (messages, peer) = self.receive();
+    /// Returns signals that came to the guard, and whether it is still there. Where many came, some are left.
+    pub fn hear_guard(&mut self) -> ((Vec<Received>, Peer), Left) {
+        let (messages, peer, left) = self.receive(1);
         let meaning = |message: [i32; 4]| match message {
             [1, signal, 0, _] => Some(Received { signal: Signal(signal), sender: Sender::Kernel }),
             [1, signal, _, pid] => {
@@ -83,12 +97,12 @@ impl Link {
             }
             _ => None,
         };
-        (messages.into_iter().filter_map(meaning).collect(), peer)
+        ((coalesced(messages.into_iter().filter_map(meaning).collect()), peer), left)
     }
 
     /// Returns what the supervisor has told, and whether it is still there.
     pub fn hear_supervisor(&mut self) -> (Vec<FromSupervisor>, Peer) {
-        let (messages, peer) = self.receive();
+        let (messages, peer, _) = self.receive(usize::MAX);
         let meaning = |message: [i32; 4]| match message {
             [1, leader, ..] => Some(FromSupervisor::GroupStarted(Pid(leader))),
             [2, leader, ..] => Some(FromSupervisor::GroupEnded(Pid(leader))),
@@ -125,40 +139,40 @@ impl Link {
     }
 
     fn send(&mut self, words: [i32; 4]) {
-        self.unsent.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+        self.unsent.extend_from_slice(&encode(words));
     }
 
-    fn receive(&mut self) -> (Vec<[i32; 4]>, Peer) {
-        let mut peer = Peer::Present;
-        let mut buffer = [0; 256 * MESSAGE];
-        loop {
+    /// Reads what has come, in so many pieces at most.
+    fn receive(&mut self, pieces: usize) -> (Vec<[i32; 4]>, Peer, Left) {
+        let (mut peer, mut left) = (Peer::Present, Left::Something);
+        let mut buffer = [0; PIECE];
+        for _ in 0..pieces {
             match self.socket.read(&mut buffer) {
-                Ok(0) => {
-                    peer = Peer::Gone;
+                Ok(length @ 1..) => self.partial.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    left = Left::Nothing;
                     break;
                 }
-                Ok(length) => self.partial.extend_from_slice(&buffer[..length]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    peer = Peer::Gone;
+                Ok(0) | Err(_) => {
+                    (peer, left) = (Peer::Gone, Left::Nothing);
                     break;
                 }
             }
         }
-        let whole = self.partial.len() - self.partial.len() % MESSAGE;
-        let words = self.partial.drain(..whole).collect::<Vec<u8>>();
-        let messages = words
-            .chunks_exact(MESSAGE)
-            .map(|message| {
-                std::array::from_fn(|word| {
-                    let bytes = std::array::from_fn(|byte| message[word * 4 + byte]);
-                    i32::from_ne_bytes(bytes)
-                })
-            })
-            .collect();
-        (messages, peer)
+        let (whole, partial) = self.partial.as_chunks::<MESSAGE>();
+        let messages = whole.iter().map(decode).collect();
+        self.partial = partial.to_vec();
+        (messages, peer, left)
     }
+}
+
+fn encode(words: [i32; 4]) -> [u8; MESSAGE] {
+    std::array::from_fn(|byte| words[byte / 4].to_ne_bytes()[byte % 4])
+}
+
+fn decode(message: &[u8; MESSAGE]) -> [i32; 4] {
+    std::array::from_fn(|word| i32::from_ne_bytes(std::array::from_fn(|byte| message[word * 4 + byte])))
 }
 
 impl AsFd for Link {
@@ -182,7 +196,7 @@ mod tests {
             Received { signal: Signal::INT, sender: Sender::Kernel },
         ];
         told.iter().for_each(|message| guard.tell_supervisor(*message));
-        assert_eq!(supervisor.hear_guard(), (told.to_vec(), Peer::Present));
+        assert_eq!(supervisor.hear_guard().0, (told.to_vec(), Peer::Present));
 
         let told = [
             FromSupervisor::GroupStarted(Pid(12)),
@@ -200,23 +214,37 @@ mod tests {
     fn the_end_of_one_side_is_seen_by_the_other() {
         let (guard, mut supervisor) = Link::pair().unwrap();
         drop(guard);
-        assert_eq!(supervisor.hear_guard(), (Vec::new(), Peer::Gone));
+        assert_eq!(supervisor.hear_guard().0, (Vec::new(), Peer::Gone));
     }
 
     #[test]
     fn what_does_not_fit_is_sent_later() {
         let (mut guard, mut supervisor) = Link::pair().unwrap();
-        let signal = Received { signal: Signal::HUP, sender: Sender::Kernel };
-        let mut told = 0;
+        let mut told = Vec::new();
         while !guard.has_unsent() {
-            guard.tell_supervisor(signal);
-            told += 1;
+            let sender = Sender::Process(Pid(i32::try_from(told.len()).unwrap()));
+            told.push(Received { signal: Signal::HUP, sender });
+            guard.tell_supervisor(*told.last().unwrap());
         }
-        let mut heard = 0;
-        while heard < told {
-            heard += supervisor.hear_guard().0.len();
+        let mut heard = Vec::new();
+        while heard.len() < told.len() {
+            heard.extend(supervisor.hear_guard().0.0);
             guard.flush();
         }
         assert_eq!(heard, told);
+    }
+
+    /// A storm of them used to pile up, and went on when it was over.
+    #[test]
+    fn a_storm_of_one_signal_leaves_no_more_than_it_must() {
+        let (mut guard, mut supervisor) = Link::pair().unwrap();
+        let signal = Received { signal: Signal::HUP, sender: Sender::Kernel };
+        while !guard.has_unsent() {
+            guard.tell_supervisor(signal);
+        }
+        let unsent = guard.unsent();
+        (0..1000).for_each(|_| guard.tell_supervisor(signal));
+        assert_eq!(guard.unsent(), unsent);
+        assert_eq!(supervisor.hear_guard().0, (vec![signal], Peer::Present));
     }
 }

@@ -10,6 +10,15 @@ use tokio::io::unix::AsyncFd;
 #[derive(Debug)]
 pub struct Ready<T: AsFd>(AsyncFd<Descriptor<T>>);
 
+/// Whether there may be more to read at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// There is none.
+    Nothing,
+    /// There may be.
+    Something,
+}
+
 #[derive(Debug)]
 struct Descriptor<T>(T);
 
@@ -36,6 +45,17 @@ impl<T: AsFd> Ready<T> {
         let mut ready = self.0.readable_mut().await?;
         ready.clear_ready();
         Ok(read(&mut ready.get_inner_mut().0))
+    }
+
+    /// As [`Ready::read`], but `read` may leave something for the next call, and says so.
+    pub async fn read_some<R>(&mut self, read: impl FnOnce(&mut T) -> (R, Left)) -> io::Result<R> {
+        let mut ready = self.0.readable_mut().await?;
+        let (result, left) = read(&mut ready.get_inner_mut().0);
+        match left {
+            Left::Nothing => ready.clear_ready(),
+            Left::Something => ready.retain_ready(),
+        }
+        Ok(result)
     }
 
     /// Gives back what was waited for.

@@ -6,6 +6,7 @@
 //! On Linux signals stay blocked and are read from a signalfd: one system call, where a handler costs one for each
 //! of some fifty signals. Elsewhere signal-hook's handlers store what came.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::thread::JoinHandleExt;
@@ -15,6 +16,7 @@ use nix::sys::signal::{self, SaFlags, SigAction, SigHandler, SigSet, SigmaskHow,
 use nix::{libc, unistd};
 
 use crate::process::{Pid, Sender, Signal};
+use crate::sys::ready::Left;
 use crate::sys::startup::Hangup;
 use crate::sys::{census, wait};
 
@@ -46,12 +48,35 @@ impl Signals {
         Delivery::of(&caught).map(Signals)
     }
 
-    /// Returns what has come since the last call, without waiting.
+    /// Returns what has come since the last call, without waiting. Where much comes, some is left for the next call.
     pub fn pending(&mut self) -> Vec<Received> {
         let mut pending = self.0.pending();
         pending.retain(|received| !is_own_doing(*received) && !is_stop_for_good(*received));
-        pending
+        coalesced(pending)
     }
+
+    /// Returns whether the last call has left something.
+    pub fn left(&self) -> Left {
+        self.0.left()
+    }
+}
+
+/// Returns signals without those that the kernel would have merged, had nobody looked in between: a classic signal
+/// comes once, and a real-time signal not more often than anybody counts.
+pub fn coalesced(received: Vec<Received>) -> Vec<Received> {
+    const REAL_TIME: usize = 32;
+    let mut counts: BTreeMap<(Signal, Option<Pid>), usize> = BTreeMap::new();
+    let mut received = received;
+    received.retain(|Received { signal, sender }| {
+        let sender = match sender {
+            Sender::Kernel => None,
+            Sender::Process(pid) => Some(*pid),
+        };
+        let count = counts.entry((*signal, sender)).or_default();
+        *count += 1;
+        *count <= if signal.0 < first_real_time() { 1 } else { REAL_TIME }
+    });
+    received
 }
 
 impl AsFd for Signals {
@@ -71,26 +96,41 @@ mod delivery {
     use nix::sys::signalfd::{SfdFlags, SignalFd};
 
     use crate::process::{Pid, Sender, Signal};
+    use crate::sys::ready::Left;
     use crate::sys::signals::{Received, set_of};
 
+    /// How many signals are read in one call: somebody may send them faster than they are read.
+    const MOST: usize = 256;
+
     #[derive(Debug)]
-    pub struct Delivery(SignalFd);
+    pub struct Delivery {
+        descriptor: SignalFd,
+        left: Left,
+    }
 
     impl Delivery {
         pub fn of(caught: &[i32]) -> io::Result<Self> {
             let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-            Ok(Delivery(SignalFd::with_flags(&set_of(caught), flags)?))
+            let descriptor = SignalFd::with_flags(&set_of(caught), flags)?;
+            Ok(Delivery { descriptor, left: Left::Nothing })
         }
 
         pub fn pending(&mut self) -> Vec<Received> {
-            let read = || self.0.read_signal().ok().flatten();
-            std::iter::from_fn(read).map(|info| received(&info)).collect()
+            // An error, of which the manual names none for a valid descriptor, is as good as nothing to read.
+            let read = || self.descriptor.read_signal().ok().flatten();
+            let pending: Vec<_> = std::iter::from_fn(read).take(MOST).map(|info| received(&info)).collect();
+            self.left = if pending.len() == MOST { Left::Something } else { Left::Nothing };
+            pending
+        }
+
+        pub fn left(&self) -> Left {
+            self.left
         }
     }
 
     impl AsFd for Delivery {
         fn as_fd(&self) -> BorrowedFd<'_> {
-            self.0.as_fd()
+            self.descriptor.as_fd()
         }
     }
 
@@ -117,6 +157,7 @@ mod delivery {
     use signal_hook::iterator::exfiltrator::WithOrigin;
 
     use crate::process::{Pid, Sender, Signal};
+    use crate::sys::ready::Left;
     use crate::sys::signals::{Received, unblock};
 
     #[derive(Debug)]
@@ -138,6 +179,12 @@ mod delivery {
                 sender: origin.process.map_or(Sender::Kernel, |process| sender(process.pid)),
             });
             origins.collect()
+        }
+
+        /// The handlers merge what nobody has looked at.
+        #[expect(clippy::unused_self, reason = "the other way needs it")]
+        pub fn left(&self) -> Left {
+            Left::Nothing
         }
     }
 

@@ -118,7 +118,7 @@ fn become_program(start: &Start<'_>) -> io::Result<Infallible> {
     unsafe {
         done(libc::setpgid(0, 0))?;
         take_descriptors(start.output)?;
-        let null = done(libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC))?;
+        let null = done(libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC))?;
         done(libc::dup2(null, 0))?;
         done(libc::dup2(start.output.as_raw_fd(), 1))?;
         done(libc::dup2(start.output.as_raw_fd(), 2))?;

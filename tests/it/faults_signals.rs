@@ -2,6 +2,8 @@
 
 use std::hint;
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -254,4 +256,25 @@ fn a_request_while_the_output_is_stuck_ends_procman_and_tells_what_is_lost() {
         assert_eq!(end.status, Some(0));
     }
     panic!("ten times procman had ended before the request came");
+}
+
+/// Signals that came faster than they were passed on used to pile up in the guard: ends were not seen any more, and what
+/// had long been killed was called unkillable.
+#[test]
+fn a_storm_of_signals_keeps_no_end_from_being_seen() {
+    let app = App::new("a: trap '' TERM USR1; echo ready; while :; do sleep 1; done\nb: exec sleep 1000\n");
+    let running = app.start(&["-t", "0.5"]);
+    running.wait_for("ready");
+    let guard = running.pid();
+    let is_over = AtomicBool::new(false);
+    let end = thread::scope(|scope| {
+        scope.spawn(|| while !is_over.load(Ordering::Relaxed) && kill(guard, Signal::SIGUSR1).is_ok() {});
+        running.signal(Signal::SIGTERM);
+        let end = running.finish();
+        is_over.store(true, Ordering::Relaxed);
+        end
+    });
+    app.assert_nothing_is_left();
+    assert_eq!(end.status, Some(0), "{end:?}");
+    assert!(!end.stdout.contains("cannot be killed"), "{end:?}");
 }
