@@ -1,4 +1,5 @@
-//! What every reader of a user's text and the merge of output promise, tried on texts that chance makes of good ones.
+//! What every reader of a user's text, the merge of output and the lines of the control socket promise, tried on texts
+//! that chance makes of good ones.
 //!
 //! The promises stand in `fuzz/src`, where libFuzzer drives them for as long as one likes; here they are driven on
 //! every run. The texts are the seeds of `fuzz/`, whole and line by line, with crumbs between them and bytes changed.
@@ -22,18 +23,19 @@ mod promised;
 #[path = "../../src/trials.rs"]
 mod trials;
 
-use promised::{config, dotenv, formation, lines, procfile};
+use promised::{config, dotenv, formation, lines, procfile, wire};
 
 type Check = fn(&[u8]);
 
 /// The targets of `fuzz/`, and what each checks.
-const TARGETS: [(&str, Check); 6] = [
+const TARGETS: [(&str, Check); 7] = [
     ("procfile", procfile::check),
     ("dotenv", dotenv::check),
     ("formation", formation::check),
     ("toml", config::check_toml),
     ("foreman", config::check_foreman),
     ("lines", lines::check),
+    ("wire", wire::check),
 ];
 
 proptest! {
@@ -63,6 +65,11 @@ proptest! {
     fn a_foreman_file_keeps_its_promises(Bytes(text) in texts("foreman", &FOREMAN)) {
         config::check_foreman(&text);
     }
+
+    #[test]
+    fn what_goes_over_the_socket_keeps_its_promises(Bytes(stream) in texts("wire", &WIRE)) {
+        wire::check(&stream);
+    }
 }
 
 proptest! {
@@ -81,6 +88,20 @@ const DOTENV: [&str; 12] = ["A=", "B=$A", "${A", ":-", "}", "export ", "'", "\""
 const NAMES: [&str; 6] = ["web", "worker", "release", "all", "wbe", "nosuch"];
 const TOML: [&str; 8] = ["env = ", "[", "]", "'", "\"\"\"", "'''", "1e3", " = "];
 const FOREMAN: [&str; 8] = ["env: ", "port:", "'", "''", "\"", "~", " # ", "- "];
+const WIRE: [&str; 12] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"version\":1",
+    "\"version\":2",
+    "\"request\":",
+    ",",
+    "{\"ps\":{}}",
+    "\\u0000",
+    "1e999",
+    "null",
+];
 const ANYWHERE: [&str; 8] = ["\n", "\r\n", " ", "\t", "\u{feff}", "\0", "é", "\u{2028}"];
 
 #[test]
