@@ -546,9 +546,10 @@ mod tests {
     #[test]
     fn what_is_typed_arrives() {
         let all: Vec<u8> = (0..=255).collect();
-        let typed = Typed::Input { base64: base64(&all) };
-        let Ok(Typed::Input { base64 }) = decode_typed(&encode(&typed)) else { panic!() };
-        assert_eq!(bytes(&base64), Ok(all));
+        let text = base64(&all);
+        let typed = Typed::Input { base64: text.clone() };
+        assert_eq!(decode_typed(&encode(&typed)), Ok(typed));
+        assert_eq!(bytes(&text), Ok(all));
         assert_eq!(bytes("YQ"), Err(WireError::NotBase64));
         let resized = Typed::Resize { size: Size { rows: 1, columns: 65535 } };
         assert_eq!(encode(&resized), b"{\"resize\":{\"size\":{\"rows\":1,\"columns\":65535}}}\n");

@@ -21,6 +21,7 @@ pub mod link;
 pub mod memory;
 pub mod ready;
 pub mod signals;
+pub mod socket;
 #[cfg(all(target_os = "linux", not(procman_portable)))]
 mod spawn;
 pub mod startup;
