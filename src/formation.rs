@@ -1,7 +1,10 @@
 //! How many instances of each process type run: `web=2,all=1` ↔ counts.
 //!
 //! [`Request`] is what the user wrote after `-m`, [`Formation`] what it means for a certain Procfile. An instance is
-//! known by its [`InstanceId`], shown as `web.1`; what it runs is up to [`plan`](crate::plan).
+//! known by its [`InstanceId`], shown as `web.1`; what it runs is up to [`plan`](crate::plan). What is said of a
+//! formation that runs, `web.2` and `web+1`, is read in [`target`].
+
+pub mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,6 +14,8 @@ use thiserror::Error;
 
 use crate::procfile::{NameError, ProcessType};
 use crate::quote::excerpt;
+
+pub use crate::formation::target::{Amount, Change, Target};
 
 /// One of the running instances of a process type, shown as `web.1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +54,7 @@ impl FromStr for Request {
         for item in text.split(',') {
             let (name, count) =
                 item.split_once('=').ok_or_else(|| RequestError::Malformed { item: excerpt(item.trim()) })?;
-            let (name, count) = (name.trim(), parse_count(name.trim(), count.trim())?);
+            let (name, count) = (name.trim(), requested_count(name.trim(), count.trim())?);
             let before = match name {
                 "all" => request.all.replace(count),
                 _ => request.counts.insert(ProcessType::new(name)?, count),
@@ -183,23 +188,36 @@ pub enum FormationError {
 }
 
 /// Heroku's release phase.
-const RELEASE: &str = "release";
+pub const RELEASE: &str = "release";
 
-/// Returns the count that `text` writes for `name`.
-fn parse_count(name: &str, text: &str) -> Result<u32, RequestError> {
+fn requested_count(name: &str, text: &str) -> Result<u32, RequestError> {
     let (shown_name, count) = (excerpt(name), excerpt(text));
+    parse_count(text).map_err(|fault| match fault {
+        CountFault::NotANumber => RequestError::NotACount { name: shown_name, count },
+        CountFault::TooMany => RequestError::TooMany { name: shown_name, count },
+    })
+}
+
+/// Why a text is no count.
+enum CountFault {
+    NotANumber,
+    TooMany,
+}
+
+/// Returns the count that `text` writes.
+fn parse_count(text: &str) -> Result<u32, CountFault> {
     // `parse` would let `+1` pass.
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(RequestError::NotACount { name: shown_name, count });
+        return Err(CountFault::NotANumber);
     }
     match text.parse() {
         Ok(number) if number <= Request::MOST => Ok(number),
-        Ok(_) | Err(_) => Err(RequestError::TooMany { name: shown_name, count }),
+        Ok(_) | Err(_) => Err(CountFault::TooMany),
     }
 }
 
 /// Returns the type that `name` was probably meant to be: at most two letters away, and less than all of its own.
-fn nearest<'a>(name: &str, types: &'a [ProcessType]) -> Option<&'a ProcessType> {
+pub fn nearest<'a>(name: &str, types: &'a [ProcessType]) -> Option<&'a ProcessType> {
     let distances = types.iter().map(|process| (distance(name, process.as_str()), process));
     let (distance, process) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= 2 && distance < process.as_str().len()).then_some(process)
@@ -223,11 +241,12 @@ fn suggestion(nearest: &Option<ProcessType>) -> String {
     nearest.as_ref().map_or_else(String::new, |process| format!(", did you mean `{process}`"))
 }
 
-fn listed(types: &[ProcessType]) -> String {
+/// Returns names as they stand in a message: the first 20, and how many more there are.
+pub fn listed<T: fmt::Display>(all: &[T]) -> String {
     const MOST: usize = 20;
-    let mut names: Vec<String> = types.iter().take(MOST).map(|process| format!("`{process}`")).collect();
-    if types.len() > MOST {
-        names.push(format!("… and {} more", types.len() - MOST));
+    let mut names: Vec<String> = all.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    if all.len() > MOST {
+        names.push(format!("… and {} more", all.len() - MOST));
     }
     names.join(", ")
 }
