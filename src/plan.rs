@@ -74,6 +74,11 @@ impl Plan {
         &self.formation
     }
 
+    /// Returns the types of the Procfile, in its order.
+    pub fn types(&self) -> Vec<ProcessType> {
+        self.entries.iter().map(|entry| entry.name.clone()).collect()
+    }
+
     /// Returns the position of a type in the Procfile, from 0: it decides ports and colours.
     pub fn position(&self, process: &ProcessType) -> Option<usize> {
         self.positions.get(process).map(|position| *position as usize)

@@ -32,7 +32,7 @@ use crate::runtime::escapees::Escapees;
 use crate::runtime::facts::{hear, noted, signalled};
 use crate::runtime::groups::Groups;
 use crate::runtime::pump::{Note, Pump};
-use crate::supervisor::{Action, Event, Receiver, Request, Settings, Supervisor, Time};
+use crate::supervisor::{Action, Event, Receiver, Request, RequestId, Settings, Supervisor, Time};
 use crate::sys::child::{self, SpawnError};
 use crate::sys::cleanup::Cleanup;
 use crate::sys::link::{FromSupervisor, Link, Peer};
@@ -51,6 +51,9 @@ const FLUSH_AGAIN: Duration = Duration::from_millis(10);
 /// How many messages to the guard are sent together, while one spawn follows the other. Where there is no `/proc`, a
 /// supervisor that is killed right then leaves groups that the guard does not know; so it is not all of them.
 const TOGETHER: usize = 32;
+
+/// The request to start the formation, which procman itself makes.
+const INITIAL: RequestId = RequestId(0);
 
 /// Everything that a formation needs to be run.
 #[derive(Debug)]
@@ -151,7 +154,7 @@ impl<'a> Runtime<'a> {
         Ok(Runtime {
             plan: job.plan,
             began: Instant::now(),
-            supervisor: Supervisor::new(job.settings),
+            supervisor: Supervisor::new(job.settings, job.plan.types()),
             instances: BTreeMap::new(),
             groups: Groups::new(),
             memory: None,
@@ -164,7 +167,10 @@ impl<'a> Runtime<'a> {
             end_sender,
             ended: Vec::new(),
             children_at: None,
-            facts: vec![Event::Asked(Request::Start(job.plan.formation().instances().collect()))],
+            facts: vec![Event::Asked {
+                by: INITIAL,
+                request: Request::Start(job.plan.formation().instances().collect()),
+            }],
             next_stream: 0,
             open_files: job.inherited.open_files,
             failure: None,
@@ -301,6 +307,8 @@ impl<'a> Runtime<'a> {
                 Action::Spawn(id) => self.spawn(id),
                 Action::Signal(id, signal) => self.signal(&id, signal),
                 Action::Say(notice) => self.pump.say(notice.to_string()),
+                // Nobody can ask yet.
+                Action::Reply(..) => {}
                 // Nothing that has come in the meantime may be told before that procman was asleep.
                 Action::Suspend => {
                     self.flush();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::formation::InstanceId;
 use crate::process::{Exit, Pid, Sender, Signal};
+use crate::supervisor::request::{Reply, Request, RequestId};
 
 /// Time since procman started.
 ///
@@ -17,8 +18,13 @@ pub type Time = Duration;
 /// Something that has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody asked for a change.
-    Asked(Request),
+    /// Somebody asked for something.
+    Asked {
+        /// Who, and for what.
+        by: RequestId,
+        /// What.
+        request: Request,
+    },
     /// The instance runs, as the leader of a process group of its own.
     Spawned {
         /// Which instance.
@@ -87,13 +93,6 @@ pub enum Event {
     TimePassed,
 }
 
-/// What one can ask of a supervisor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Run these instances, started in this order.
-    Start(Vec<InstanceId>),
-}
-
 /// What is left of a process group after its leader's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
@@ -121,6 +120,8 @@ pub enum Action {
     Signal(InstanceId, Signal),
     /// Write a line of procman's own.
     Say(Notice),
+    /// Tell this to whoever asked.
+    Reply(RequestId, Reply),
     /// Stop procman itself until it is continued, and report `Resumed`.
     Suspend,
     /// Ask those to end that have left their groups, and report `EscapeesGone`.
@@ -136,7 +137,7 @@ pub enum Action {
 pub enum Notice {
     /// The formation is being stopped.
     Stopping(StopCause),
-    /// A second request was made: everything is killed.
+    /// A second signal asked to stop: everything is killed.
     Forced(Signal),
     /// These did not end within the grace period and are killed.
     Overdue {
@@ -178,6 +179,8 @@ pub enum Notice {
 pub enum StopCause {
     /// A signal asked for it.
     Signal(Signal),
+    /// A request asked for it.
+    Quit,
     /// An instance ended, and one for all.
     Ended(InstanceId),
     /// An instance could not be started.
@@ -226,6 +229,7 @@ impl fmt::Display for StopCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StopCause::Signal(signal) => write!(f, "{signal} received"),
+            StopCause::Quit => f.write_str("asked to quit"),
             StopCause::Ended(id) => write!(f, "{id} ended"),
             StopCause::NotStarted(id) => write!(f, "{id} does not run"),
             StopCause::OutputClosed => f.write_str("nobody reads the output"),

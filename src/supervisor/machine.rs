@@ -3,21 +3,26 @@
 //! The rules are those of a shell's user: the first end stops all others, a request is answered with
 //! SIGTERM and, at one deadline, with SIGKILL; a second request does not wait. Every event is answered in
 //! every state. One that comes late or names an unknown instance changes nothing.
+//!
+//! Here is what becomes of an instance; what others ask for is in [`requests`], the end of the whole in [`ending`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod ending;
+mod requests;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::formation::InstanceId;
-use crate::process::{Exit, Pid, SAME_REQUEST, Signal, UNKILLABLE};
-use crate::supervisor::event::{Action, Event, Group, Notice, Request, StopCause, Time};
-use crate::supervisor::instance::{Force, Instance, Leader};
-use crate::supervisor::phase::{Asked, Escapees, Phase};
+use crate::process::{Exit, Pid, Signal, UNKILLABLE};
+use crate::procfile::ProcessType;
+use crate::supervisor::event::{Action, Event, Group, Notice, StopCause, Time};
+use crate::supervisor::instance::{Arrival, Failure, Force, Instance, Leader, Next, Rest};
+use crate::supervisor::phase::{Asked, Escapees, Phase, Unkillable};
 use crate::supervisor::relay::{Heard, Relay};
-
-/// How long output may take after the last instance has gone.
-const DRAIN: Duration = Duration::from_secs(1);
-/// How long output may take when the user has asked twice to stop.
-const DRAIN_FORCED: Duration = Duration::from_millis(200);
+use crate::supervisor::request::Outcome;
+use crate::supervisor::roster::Roster;
+use crate::supervisor::status::Status;
+use crate::supervisor::waits::{Waits, Wish};
 
 /// What a user may set about the supervision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +36,13 @@ pub struct Settings {
 pub struct Supervisor {
     settings: Settings,
     phase: Phase,
-    /// Every instance there ever was, in the order of the formation.
-    order: Vec<InstanceId>,
-    instances: BTreeMap<InstanceId, Instance>,
+    roster: Roster,
     /// Those whose state is `Waiting`. One spawn is under way at a time, so that a request to stop finds
     /// the rest here and no order to spawn has to be taken back.
     waiting: VecDeque<InstanceId>,
+    /// The one whose state is `Starting`.
+    spawning: Option<InstanceId>,
+    waits: Waits,
     relay: Relay,
     escapees: Escapees,
     /// What was said to stop leaders that live. One that is stopped by the same all the time is no news.
@@ -44,14 +50,15 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Returns a supervisor that runs nothing yet.
-    pub fn new(settings: Settings) -> Self {
+    /// Returns a supervisor that runs nothing yet. `types` are those of the Procfile, in its order.
+    pub fn new(settings: Settings, types: Vec<ProcessType>) -> Self {
         Supervisor {
             settings,
-            phase: Phase::Running,
-            order: Vec::new(),
-            instances: BTreeMap::new(),
+            phase: Phase::Running { unkillable: Unkillable::Nothing },
+            roster: Roster::new(types),
             waiting: VecDeque::new(),
+            spawning: None,
+            waits: Waits::default(),
             relay: Relay::default(),
             escapees: Escapees::None,
             stopped_by: BTreeSet::new(),
@@ -65,12 +72,12 @@ impl Supervisor {
             return actions;
         }
         match event {
-            Event::Asked(Request::Start(ids)) => self.start(ids, &mut actions),
-            Event::Spawned { id, pid } => self.spawned(now, id, pid, &mut actions),
+            Event::Asked { by, request } => self.asked(now, by, &request, &mut actions),
+            Event::Spawned { id, pid } => self.spawned(now, &id, pid, &mut actions),
             Event::SpawnFailed { id, exit } => self.spawn_failed(now, id, exit, &mut actions),
             Event::Stopped { id, signal } => self.stopped(id, signal, &mut actions),
             Event::Exited { id, exit, group } => self.exited(now, id, exit, group, &mut actions),
-            Event::GroupEmptied { id } => self.group_emptied(&id),
+            Event::GroupEmptied { id } => self.group_emptied(&id, &mut actions),
             Event::Signalled { signal, sender, receiver } => {
                 self.signalled(Heard { signal, sender, receiver, at: now }, &mut actions);
             }
@@ -92,6 +99,7 @@ impl Supervisor {
             return actions;
         }
         self.pass_time(now, &mut actions);
+        self.spawn_next(&mut actions);
         self.drain_when_down(now, &mut actions);
         actions
     }
@@ -100,8 +108,8 @@ impl Supervisor {
     pub fn next_deadline(&self) -> Option<Time> {
         match self.phase {
             Phase::Stopping { deadline, .. } if self.awaits_escapees() => Some(deadline),
-            Phase::Running | Phase::Stopping { .. } => {
-                self.instances.values().filter_map(Instance::deadline).min()
+            Phase::Running { .. } | Phase::Stopping { .. } => {
+                self.roster.members().filter_map(|member| member.state.deadline()).min()
             }
             Phase::Draining { until, .. } => Some(until),
             Phase::Finished => None,
@@ -113,232 +121,225 @@ impl Supervisor {
         match self.phase {
             // The instances have gone when output is drained, but not what has left their groups.
             Phase::Stopping { deadline, .. } | Phase::Draining { deadline, .. } => Some(deadline),
-            Phase::Running | Phase::Finished => None,
+            Phase::Running { .. } | Phase::Finished => None,
         }
     }
 
-    fn start(&mut self, ids: Vec<InstanceId>, actions: &mut Vec<Action>) {
-        if self.phase != Phase::Running {
+    /// Returns whether the formation is being stopped, or has been: it does nothing new for anybody.
+    pub fn is_stopping(&self) -> bool {
+        match self.phase {
+            Phase::Stopping { .. } | Phase::Draining { .. } | Phase::Finished => true,
+            Phase::Running { .. } => false,
+        }
+    }
+
+    /// Returns how every instance is, in the Procfile's order and then by number.
+    pub fn status(&self) -> Vec<Status> {
+        self.roster.members().map(Status::of).collect()
+    }
+
+    /// Lets an instance wait for its turn to be spawned.
+    fn enqueue(&mut self, id: &InstanceId, failure: Failure) {
+        if let Some(member) = self.roster.enlist(id) {
+            member.state = Instance::Waiting { failure };
+            self.waiting.push_back(id.clone());
+        }
+    }
+
+    /// Orders the next spawn unless one is under way.
+    fn spawn_next(&mut self, actions: &mut Vec<Action>) {
+        if self.spawning.is_some() {
             return;
         }
-        for id in ids {
-            if !self.instances.contains_key(&id) {
-                self.instances.insert(id.clone(), Instance::Waiting);
-                self.order.push(id.clone());
-                self.waiting.push_back(id);
-            }
-        }
-        if !self.is_spawning() {
-            self.spawn_next(actions);
-        }
-    }
-
-    fn is_spawning(&self) -> bool {
-        self.instances.values().any(|instance| *instance == Instance::Starting)
-    }
-
-    /// Orders the next spawn; none must be under way.
-    fn spawn_next(&mut self, actions: &mut Vec<Action>) {
-        if let Some(id) = self.waiting.pop_front() {
-            self.instances.insert(id.clone(), Instance::Starting);
+        let Some(id) = self.waiting.pop_front() else { return };
+        if let Some(member) = self.roster.get_mut(&id)
+            && let Instance::Waiting { failure } = member.state
+        {
+            member.state = Instance::Starting { failure, arrival: Arrival::Runs };
+            self.spawning = Some(id.clone());
             actions.push(Action::Spawn(id));
         }
     }
 
-    fn spawned(&mut self, now: Time, id: InstanceId, pid: Pid, actions: &mut Vec<Action>) {
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        if *instance != Instance::Starting {
-            return;
-        }
-        *instance = Instance::Running { pid, since: now };
-        match self.phase {
-            Phase::Running => self.spawn_next(actions),
-            Phase::Stopping { asked: Asked::Twice(_), .. } => self.kill(now, &id, actions),
+    fn spawned(&mut self, now: Time, id: &InstanceId, pid: Pid, actions: &mut Vec<Action>) {
+        let Some(member) = self.roster.get_mut(id) else { return };
+        let Instance::Starting { arrival, .. } = member.state else { return };
+        member.state = Instance::Running { pid, since: now };
+        member.spawns = member.spawns.saturating_add(1);
+        self.spawning = None;
+        let grace_ends = now.saturating_add(self.settings.grace);
+        match (arrival, self.phase) {
+            (Arrival::Runs, _) => self.waits.answer(id, Wish::Up, Outcome::Running { pid }, actions),
             // The order to stop came while this spawn was under way.
-            Phase::Stopping { deadline, .. } => self.terminate(&id, deadline, actions),
-            Phase::Draining { .. } | Phase::Finished => {}
+            (Arrival::IsStopped(_), Phase::Stopping { asked: Asked::Twice(_), .. }) => {
+                self.kill(now, id, actions);
+            }
+            (Arrival::IsStopped(next), Phase::Stopping { deadline, .. }) => {
+                self.terminate(id, deadline, next, actions);
+            }
+            (Arrival::IsStopped(next), Phase::Running { .. } | Phase::Draining { .. } | Phase::Finished) => {
+                self.terminate(id, grace_ends, next, actions)
+            }
         }
     }
 
     fn spawn_failed(&mut self, now: Time, id: InstanceId, exit: Exit, actions: &mut Vec<Action>) {
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        if *instance != Instance::Starting {
-            return;
+        let Some(member) = self.roster.get_mut(&id) else { return };
+        let Instance::Starting { failure, arrival } = member.state else { return };
+        member.last_exit = Some(exit);
+        self.spawning = None;
+        match (arrival, failure) {
+            (Arrival::IsStopped(next), _) => self.gone(&id, next, Outcome::DownAlready, actions),
+            (Arrival::Runs, Failure::StaysDown) => {
+                member.state = Instance::Down;
+                self.waits.answer(&id, Wish::Up, Outcome::NotStarted { exit }, actions);
+            }
+            (Arrival::Runs, Failure::EndsAll) => {
+                member.state = Instance::Down;
+                self.waits.answer(&id, Wish::Up, Outcome::NotStarted { exit }, actions);
+                self.stop(now, exit.status(), StopCause::NotStarted(id), actions);
+            }
         }
-        *instance = Instance::Down { exit: Some(exit) };
-        self.stop(now, exit.status(), StopCause::NotStarted(id), actions);
     }
 
     fn stopped(&mut self, id: InstanceId, signal: Signal, actions: &mut Vec<Action>) {
-        let has_leader = self.instances.get(&id).is_some_and(Instance::has_leader);
+        let has_leader = self.roster.get(&id).is_some_and(|member| member.state.has_leader());
         if has_leader && self.stopped_by.insert((id.clone(), signal)) {
             actions.push(Action::Say(Notice::Stopped { id, signal }));
         }
     }
 
     fn exited(&mut self, now: Time, id: InstanceId, exit: Exit, group: Group, actions: &mut Vec<Action>) {
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        let (pid, force) = match *instance {
-            Instance::Running { pid, .. } => (pid, None),
-            Instance::Stopping { pid, leader: Leader::Alive, force } => (pid, Some(force)),
-            Instance::Stopping { leader: Leader::Ended(_), .. }
-            | Instance::Waiting
-            | Instance::Starting
-            | Instance::BackingOff { .. }
-            | Instance::Down { .. } => return,
-        };
-        self.stopped_by.retain(|(stopped, _)| *stopped != id);
-        match (group, force) {
-            (Group::Empty, _) => *instance = Instance::Down { exit: Some(exit) },
-            (Group::Inhabited, Some(force)) => {
-                *instance = Instance::Stopping { pid, leader: Leader::Ended(exit), force };
+        let Some(member) = self.roster.get_mut(&id) else { return };
+        let leader = Leader::Ended(exit);
+        match (member.state, group) {
+            (Instance::Running { pid, .. }, _) => {
+                member.last_exit = Some(exit);
+                self.ended_by_itself(now, id.clone(), pid, exit, group, actions);
             }
-            (Group::Inhabited, None) => {
+            (Instance::Stopping { leader: Leader::Alive, next, .. }, Group::Empty) => {
+                member.last_exit = Some(exit);
+                self.gone(&id, next, Outcome::Stopped { exit }, actions);
+            }
+            (Instance::Stopping { leader: Leader::Alive, pid, force, next }, Group::Inhabited) => {
+                member.last_exit = Some(exit);
+                member.state = Instance::Stopping { pid, leader, force, next };
+            }
+            (Instance::Unkillable { leader: Leader::Alive, rest, .. }, Group::Empty) => {
+                member.last_exit = Some(exit);
+                self.gone_after_all(&id, rest);
+            }
+            (Instance::Unkillable { leader: Leader::Alive, pid, rest }, Group::Inhabited) => {
+                member.last_exit = Some(exit);
+                member.state = Instance::Unkillable { pid, leader, rest };
+            }
+            (
+                Instance::Stopping { leader: Leader::Ended(_), .. }
+                | Instance::Unkillable { leader: Leader::Ended(_), .. }
+                | Instance::Waiting { .. }
+                | Instance::Starting { .. }
+                | Instance::BackingOff { .. }
+                | Instance::Down,
+                _,
+            ) => return,
+        }
+        self.stopped_by.retain(|(stopped, _)| *stopped != id);
+    }
+
+    /// One that nobody has asked to end takes the others with it.
+    fn ended_by_itself(
+        &mut self,
+        now: Time,
+        id: InstanceId,
+        pid: Pid,
+        exit: Exit,
+        group: Group,
+        actions: &mut Vec<Action>,
+    ) {
+        match group {
+            Group::Empty => self.gone(&id, Next::End, Outcome::Stopped { exit }, actions),
+            Group::Inhabited => {
                 actions.push(Action::Say(Notice::Leftovers { id: id.clone(), exit }));
-                self.terminate(&id, now.saturating_add(self.settings.grace), actions);
-                if let Some(Instance::Stopping { leader, .. }) = self.instances.get_mut(&id) {
-                    *leader = Leader::Ended(exit);
+                self.terminate(&id, now.saturating_add(self.settings.grace), Next::End, actions);
+                if let Some(member) = self.roster.get_mut(&id)
+                    && let Instance::Stopping { force, next, .. } = member.state
+                {
+                    member.state = Instance::Stopping { pid, leader: Leader::Ended(exit), force, next };
                 }
             }
         }
         self.stop(now, exit.status(), StopCause::Ended(id), actions);
     }
 
-    fn group_emptied(&mut self, id: &InstanceId) {
-        let Some(instance) = self.instances.get_mut(id) else { return };
-        match *instance {
-            Instance::Stopping { leader: Leader::Ended(exit), .. } => {
-                *instance = Instance::Down { exit: Some(exit) };
+    fn group_emptied(&mut self, id: &InstanceId, actions: &mut Vec<Action>) {
+        let Some(member) = self.roster.get(id) else { return };
+        match member.state {
+            Instance::Stopping { leader: Leader::Ended(exit), next, .. } => {
+                self.gone(id, next, Outcome::Stopped { exit }, actions);
             }
+            Instance::Unkillable { leader: Leader::Ended(_), rest, .. } => self.gone_after_all(id, rest),
             Instance::Stopping { leader: Leader::Alive, .. }
-            | Instance::Waiting
-            | Instance::Starting
+            | Instance::Unkillable { leader: Leader::Alive, .. }
+            | Instance::Waiting { .. }
+            | Instance::Starting { .. }
             | Instance::Running { .. }
             | Instance::BackingOff { .. }
-            | Instance::Down { .. } => {}
+            | Instance::Down => {}
         }
     }
 
-    fn signalled(&mut self, heard: Heard, actions: &mut Vec<Action>) {
-        if !self.relay.is_news(heard) {
-            return;
+    /// Nothing of an instance is alive any more: whoever waited for that gets the outcome.
+    fn gone(&mut self, id: &InstanceId, next: Next, outcome: Outcome, actions: &mut Vec<Action>) {
+        match next {
+            Next::End | Next::StayDown => self.enter(id, Instance::Down),
+            Next::StartAgain => self.enqueue(id, Failure::StaysDown),
+            Next::Vanish => self.roster.remove(id),
         }
-        match heard.signal {
-            Signal::HUP | Signal::INT | Signal::TERM => self.asked_to_stop(heard.at, heard.signal, actions),
-            Signal::TSTP => {
-                self.signal_all(Signal::STOP, actions);
-                actions.push(Action::Suspend);
-            }
-            // Being continued is reported as `Resumed`; children are reported as ended.
-            Signal::CONT | Signal::CHLD => {}
-            other => self.signal_all(other, actions),
+        self.waits.answer(id, Wish::Down, outcome, actions);
+    }
+
+    /// What could not be killed has ended.
+    fn gone_after_all(&mut self, id: &InstanceId, rest: Rest) {
+        match rest {
+            Rest::StayDown => self.enter(id, Instance::Down),
+            Rest::Vanish => self.roster.remove(id),
         }
     }
 
-    fn asked_to_stop(&mut self, now: Time, signal: Signal, actions: &mut Vec<Action>) {
-        let forced = 128 + signal.0;
-        match &mut self.phase {
-            Phase::Running => self.stop(now, 0, StopCause::Signal(signal), actions),
-            Phase::Stopping { asked: asked @ Asked::Never, .. }
-            | Phase::Draining { asked: asked @ Asked::Never, .. } => *asked = Asked::Once(now),
-            Phase::Stopping { asked: Asked::Once(at) | Asked::Twice(at), .. }
-            | Phase::Draining { asked: Asked::Once(at) | Asked::Twice(at), .. }
-                if now.saturating_sub(*at) <= SAME_REQUEST => {}
-            Phase::Stopping { asked: Asked::Once(_), .. } => {
-                self.phase = Phase::Stopping { status: forced, deadline: now, asked: Asked::Twice(now) };
-                actions.push(Action::Say(Notice::Forced(signal)));
-                for id in self.order.clone() {
-                    self.kill(now, &id, actions);
-                }
-            }
-            // A third time: the guard ends what is left. While draining, only output is.
-            Phase::Stopping { asked: Asked::Twice(_), .. }
-            | Phase::Draining { asked: Asked::Once(_) | Asked::Twice(_), .. } => self.finish(forced, actions),
-            Phase::Finished => {}
+    fn enter(&mut self, id: &InstanceId, state: Instance) {
+        if let Some(member) = self.roster.get_mut(id) {
+            member.state = state;
         }
     }
 
-    /// Begins to stop the formation unless that has begun.
-    fn stop(&mut self, now: Time, status: i32, cause: StopCause, actions: &mut Vec<Action>) {
-        if self.phase != Phase::Running {
-            return;
-        }
-        let asked = match cause {
-            StopCause::Signal(_) | StopCause::GuardLost => Asked::Once(now),
-            StopCause::Ended(_) | StopCause::NotStarted(_) | StopCause::OutputClosed => Asked::Never,
-        };
-        let deadline = now.saturating_add(self.settings.grace);
-        self.phase = Phase::Stopping { status, deadline, asked };
-        for id in std::mem::take(&mut self.waiting) {
-            self.instances.insert(id, Instance::Down { exit: None });
-        }
-        let at = actions.len();
-        for id in self.order.clone() {
-            self.terminate(&id, deadline, actions);
-        }
-        if actions.len() > at || self.is_spawning() {
-            actions.insert(at, Action::Say(Notice::Stopping(cause)));
-        }
-    }
-
-    /// Asks an instance to end if it runs, or drops its restart if it waits for one.
-    fn terminate(&mut self, id: &InstanceId, kill_at: Time, actions: &mut Vec<Action>) {
-        let Some(instance) = self.instances.get_mut(id) else { return };
-        match *instance {
-            Instance::Running { pid, .. } => {
-                let force = Force::Terminated { kill_at };
-                *instance = Instance::Stopping { pid, leader: Leader::Alive, force };
-                actions.push(Action::Signal(id.clone(), Signal::TERM));
-                // A stopped process acts on SIGTERM only when it is continued.
-                actions.push(Action::Signal(id.clone(), Signal::CONT));
-            }
-            Instance::BackingOff { .. } => *instance = Instance::Down { exit: None },
-            Instance::Waiting | Instance::Starting | Instance::Stopping { .. } | Instance::Down { .. } => {}
+    /// Asks an instance to end if it runs.
+    fn terminate(&mut self, id: &InstanceId, kill_at: Time, next: Next, actions: &mut Vec<Action>) {
+        let Some(member) = self.roster.get_mut(id) else { return };
+        if let Instance::Running { pid, .. } = member.state {
+            let force = Force::Terminated { kill_at };
+            member.state = Instance::Stopping { pid, leader: Leader::Alive, force, next };
+            actions.push(Action::Signal(id.clone(), Signal::TERM));
+            // A stopped process acts on SIGTERM only when it is continued.
+            actions.push(Action::Signal(id.clone(), Signal::CONT));
         }
     }
 
     /// Kills an instance if anything of it is alive.
     fn kill(&mut self, now: Time, id: &InstanceId, actions: &mut Vec<Action>) {
-        let Some(instance) = self.instances.get_mut(id) else { return };
-        let (pid, leader) = match *instance {
-            Instance::Running { pid, .. } => (pid, Leader::Alive),
-            Instance::Stopping { pid, leader, force: Force::Terminated { .. } } => (pid, leader),
+        let Some(member) = self.roster.get_mut(id) else { return };
+        let (pid, leader, next) = match member.state {
+            Instance::Running { pid, .. } => (pid, Leader::Alive, Next::End),
+            Instance::Stopping { pid, leader, next, force: Force::Terminated { .. } } => (pid, leader, next),
             Instance::Stopping { force: Force::Killed { .. }, .. }
-            | Instance::Waiting
-            | Instance::Starting
+            | Instance::Waiting { .. }
+            | Instance::Starting { .. }
+            | Instance::Unkillable { .. }
             | Instance::BackingOff { .. }
-            | Instance::Down { .. } => return,
+            | Instance::Down => return,
         };
         let force = Force::Killed { give_up_at: now.saturating_add(UNKILLABLE) };
-        *instance = Instance::Stopping { pid, leader, force };
+        member.state = Instance::Stopping { pid, leader, force, next };
         actions.push(Action::Signal(id.clone(), Signal::KILL));
-    }
-
-    fn resumed(&mut self, asleep: Duration, actions: &mut Vec<Action>) {
-        self.instances.values_mut().for_each(|instance| instance.postpone(asleep));
-        self.relay.postpone(asleep);
-        if let Phase::Draining { until, .. } = &mut self.phase {
-            *until = until.saturating_add(asleep);
-        }
-        match &mut self.phase {
-            Phase::Stopping { deadline, asked, .. } | Phase::Draining { deadline, asked, .. } => {
-                *deadline = deadline.saturating_add(asleep);
-                match asked {
-                    Asked::Once(at) | Asked::Twice(at) => *at = at.saturating_add(asleep),
-                    Asked::Never => {}
-                }
-            }
-            Phase::Running | Phase::Finished => {}
-        }
-        self.signal_all(Signal::CONT, actions);
-    }
-
-    fn signal_all(&self, signal: Signal, actions: &mut Vec<Action>) {
-        let alive = self
-            .order
-            .iter()
-            .filter(|id| self.instances.get(id).is_some_and(|instance| instance.group().is_some()));
-        actions.extend(alive.map(|id| Action::Signal(id.clone(), signal)));
     }
 
     /// Does what is due at `now`.
@@ -350,33 +351,24 @@ impl Supervisor {
         if let Phase::Draining { status, .. } = self.phase {
             return self.finish(status, actions);
         }
-        let due: Vec<InstanceId> = self
-            .order
-            .iter()
-            .filter(|id| self.instances.get(id).and_then(Instance::deadline).is_some_and(|at| at <= now))
-            .cloned()
-            .collect();
         let mut overdue = Vec::new();
         let at = actions.len();
-        for id in due {
-            match self.instances.get(&id) {
+        for id in self.roster.which(|instance| instance.deadline().is_some_and(|at| at <= now)) {
+            match self.roster.get(&id).map(|member| member.state) {
                 Some(Instance::Stopping { force: Force::Terminated { .. }, .. }) => {
                     self.kill(now, &id, actions);
                     overdue.push(id);
                 }
-                Some(Instance::Stopping { force: Force::Killed { .. }, pid, .. }) => {
-                    let pid = *pid;
-                    self.give_up(id, pid, actions);
+                Some(Instance::Stopping { force: Force::Killed { .. }, pid, leader, next }) => {
+                    self.give_up(id, pid, leader, next, actions);
                 }
-                Some(Instance::BackingOff { .. }) => {
-                    self.instances.insert(id.clone(), Instance::Waiting);
-                    self.waiting.push_back(id);
-                    if !self.is_spawning() {
-                        self.spawn_next(actions);
-                    }
-                }
+                Some(Instance::BackingOff { .. }) => self.enqueue(&id, Failure::EndsAll),
                 Some(
-                    Instance::Waiting | Instance::Starting | Instance::Running { .. } | Instance::Down { .. },
+                    Instance::Waiting { .. }
+                    | Instance::Starting { .. }
+                    | Instance::Running { .. }
+                    | Instance::Unkillable { .. }
+                    | Instance::Down,
                 )
                 | None => {}
             }
@@ -388,54 +380,19 @@ impl Supervisor {
     }
 
     /// Counts an instance that nothing can kill as gone, and its formation as failed.
-    fn give_up(&mut self, id: InstanceId, pid: Pid, actions: &mut Vec<Action>) {
-        if let Phase::Stopping { status, .. } = &mut self.phase
-            && *status == 0
-        {
-            *status = 1;
+    fn give_up(&mut self, id: InstanceId, pid: Pid, leader: Leader, next: Next, actions: &mut Vec<Action>) {
+        let rest = match next {
+            // Should it end after all, nobody expects it to be started any more.
+            Next::End | Next::StayDown | Next::StartAgain => Rest::StayDown,
+            Next::Vanish => Rest::Vanish,
+        };
+        self.enter(&id, Instance::Unkillable { pid, leader, rest });
+        match &mut self.phase {
+            Phase::Running { unkillable } => *unkillable = Unkillable::Something,
+            Phase::Stopping { status: status @ 0, .. } => *status = 1,
+            Phase::Stopping { .. } | Phase::Draining { .. } | Phase::Finished => {}
         }
-        self.instances.insert(id.clone(), Instance::Down { exit: None });
-        actions.push(Action::Say(Notice::Unkillable { id, pid }));
-    }
-
-    fn drain_when_down(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let Phase::Stopping { status, deadline, asked } = self.phase else { return };
-        if !self.is_down() {
-            return;
-        }
-        match self.escapees {
-            Escapees::Left if now < deadline => {
-                self.escapees = Escapees::Asked;
-                actions.push(Action::TerminateEscapees);
-            }
-            Escapees::Asked if now < deadline => {}
-            Escapees::None | Escapees::Left | Escapees::Asked => {
-                let limit = match asked {
-                    Asked::Never | Asked::Once(_) => DRAIN,
-                    Asked::Twice(_) => DRAIN_FORCED,
-                };
-                self.phase = Phase::Draining { status, deadline, until: now.saturating_add(limit), asked };
-                actions.push(Action::Drain);
-            }
-        }
-    }
-
-    fn is_down(&self) -> bool {
-        self.instances.values().all(|instance| matches!(instance, Instance::Down { .. }))
-    }
-
-    fn awaits_escapees(&self) -> bool {
-        self.escapees == Escapees::Asked && self.is_down()
-    }
-
-    fn drained(&mut self, actions: &mut Vec<Action>) {
-        if let Phase::Draining { status, .. } = self.phase {
-            self.finish(status, actions);
-        }
-    }
-
-    fn finish(&mut self, status: i32, actions: &mut Vec<Action>) {
-        self.phase = Phase::Finished;
-        actions.push(Action::Finish(status));
+        actions.push(Action::Say(Notice::Unkillable { id: id.clone(), pid }));
+        self.waits.answer_all(&id, Outcome::Unkillable, actions);
     }
 }

@@ -5,14 +5,23 @@ use crate::supervisor::event::Time;
 /// How far a formation has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// It runs, or is about to.
-    Running,
+    /// It runs, or is about to, be it without an instance. Once something could not be killed its end is a failure.
+    Running { unkillable: Unkillable },
     /// Everything that lives has been asked to end, until `deadline`.
     Stopping { status: i32, deadline: Time, asked: Asked },
     /// Everything has ended, and until `until` its output may be written.
     Draining { status: i32, deadline: Time, until: Time, asked: Asked },
     /// Its exit status is known.
     Finished,
+}
+
+/// Whether there was anything that could not be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unkillable {
+    /// There was nothing.
+    Nothing,
+    /// There was something.
+    Something,
 }
 
 /// How often somebody has asked to stop.

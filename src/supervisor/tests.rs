@@ -11,6 +11,7 @@ mod signals;
 mod sweep;
 mod transcript;
 mod walks;
+mod wishes;
 mod words;
 
 use crate::supervisor::tests::transcript::check;

@@ -23,7 +23,8 @@ const TABLE: &[Row] = &[
     // `ProcessType` is what a count belongs to.
     ("formation", &["procfile", "quote"], &[]),
     ("plan", &["procfile", "quote", "dotenv", "config", "formation"], &[]),
-    ("supervisor", &["formation", "process"], &[]),
+    // What comes of a request depends on which types there are, and in which order.
+    ("supervisor", &["formation", "process", "procfile"], &[]),
     // Names come as text. jiff formats the time, serde_json is what serde writes with.
     ("output", &[], &["jiff", "memchr", "nu_ansi_term", "serde", "serde_json"]),
     // The types know no bytes, and the bytes no sockets. What clients have written is quoted.

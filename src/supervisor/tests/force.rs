@@ -31,8 +31,8 @@ fn overdue_are_named_in_the_order_of_the_formation() {
         start web.2 web.1 -> spawn web.2
         spawned web.2 11  -> spawn web.1
         spawned web.1 12  ->
-        SIGTERM           -> say stopping for SIGTERM, terminate web.2, terminate web.1
-        +5s               -> say overdue web.2 web.1, kill web.2, kill web.1
+        SIGTERM           -> say stopping for SIGTERM, terminate web.1, terminate web.2
+        +5s               -> say overdue web.1 web.2, kill web.1, kill web.2
         ",
     );
 }

@@ -7,17 +7,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::formation::InstanceId;
-use crate::process::{Pid, Sender, Signal};
-use crate::supervisor::{Action, Event, Group, Notice, Receiver, Request, Supervisor, Time};
+use crate::process::{Exit, Pid, Sender, Signal};
+use crate::procfile::ProcessType;
+use crate::supervisor::tests::wishes::{Asked, Wishes, World};
+use crate::supervisor::{
+    Action, Event, Group, Notice, Outcome, Receiver, Reply, Request, State, Supervisor, Time,
+};
 
 /// A request this close to the one before is the same request.
 const SAME_REQUEST: Duration = Duration::from_millis(500);
+
+/// What outlives SIGKILL by this much is given up.
+const UNKILLABLE: Duration = Duration::from_secs(2);
 
 /// What has happened so far.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     grace: Duration,
     bodies: BTreeMap<InstanceId, Body>,
+    /// How every instance ended the last time.
+    exits: BTreeMap<InstanceId, Exit>,
+    /// Until when what was sent to a group may take.
+    due: BTreeMap<InstanceId, Time>,
+    wishes: Wishes,
+    /// The status that a success becomes once something could not be killed.
+    success: i32,
     stop: Option<Stop>,
     guard: Guard,
     escapees: Escapees,
@@ -42,12 +56,15 @@ enum Escapees {
 
 /// What is in the world of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Body {
+pub enum Body {
     Waiting,
     /// Its spawn is under way.
     Ordered,
     Leader(Pid, Sent),
     Leftovers(Pid, Sent),
+    /// It outlived SIGKILL: its leader, or others of its group.
+    LostLeader(Pid),
+    LostLeftovers(Pid),
     Gone,
 }
 
@@ -90,9 +107,24 @@ impl Stop {
 }
 
 impl Ledger {
-    pub fn new(grace: Duration) -> Self {
-        let (bodies, stopped_by) = (BTreeMap::new(), BTreeSet::new());
-        Ledger { grace, bodies, stop: None, guard: Guard::Present, escapees: Escapees::None, stopped_by }
+    pub fn new(grace: Duration, types: Vec<ProcessType>) -> Self {
+        Ledger {
+            grace,
+            bodies: BTreeMap::new(),
+            exits: BTreeMap::new(),
+            due: BTreeMap::new(),
+            wishes: Wishes::new(types),
+            success: 0,
+            stop: None,
+            guard: Guard::Present,
+            escapees: Escapees::None,
+            stopped_by: BTreeSet::new(),
+        }
+    }
+
+    /// Returns whether every request has had its last reply.
+    pub fn owes_nothing(&self) -> bool {
+        self.wishes.owe_nothing()
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -122,15 +154,29 @@ impl Ledger {
         self.all(|body| matches!(body, Body::Leader(..)))
     }
 
-    /// Returns the instances whose group has outlived the leader.
-    pub fn leftovers(&self) -> Vec<InstanceId> {
-        self.all(|body| matches!(body, Body::Leftovers(..)))
+    /// Returns the leader of an instance of which something is alive, be it lost.
+    pub fn pid(&self, id: &InstanceId) -> Option<Pid> {
+        match self.bodies.get(id) {
+            Some(
+                Body::Leader(pid, _)
+                | Body::Leftovers(pid, _)
+                | Body::LostLeader(pid)
+                | Body::LostLeftovers(pid),
+            ) => Some(*pid),
+            Some(Body::Waiting | Body::Ordered | Body::Gone) | None => None,
+        }
+    }
+
+    /// Returns whether the leader of an instance has not ended, be it lost.
+    pub fn has_leader(&self, id: &InstanceId) -> bool {
+        matches!(self.bodies.get(id), Some(Body::Leader(..) | Body::LostLeader(_)))
     }
 
     /// Returns the worst that was sent to the group of the instance.
     pub fn sent(&self, id: &InstanceId) -> Sent {
         match self.bodies.get(id) {
             Some(Body::Leader(_, sent) | Body::Leftovers(_, sent)) => *sent,
+            Some(Body::LostLeader(_) | Body::LostLeftovers(_)) => Sent::Kill,
             Some(Body::Waiting | Body::Ordered | Body::Gone) | None => Sent::Nothing,
         }
     }
@@ -146,16 +192,15 @@ impl Ledger {
         }
         let body = |id| self.bodies.get(id).copied();
         match event {
-            Event::Asked(Request::Start(ids)) => {
-                !self.is_stopping() && ids.iter().any(|id| !self.bodies.contains_key(id))
-            }
             Event::Spawned { id, .. } | Event::SpawnFailed { id, .. } => body(id) == Some(Body::Ordered),
             Event::Stopped { id, signal } => {
                 matches!(body(id), Some(Body::Leader(..)))
                     && !self.stopped_by.contains(&(id.clone(), *signal))
             }
-            Event::Exited { id, .. } => matches!(body(id), Some(Body::Leader(..))),
-            Event::GroupEmptied { id } => matches!(body(id), Some(Body::Leftovers(..))),
+            Event::Exited { id, .. } => self.has_leader(id),
+            Event::GroupEmptied { id } => {
+                matches!(body(id), Some(Body::Leftovers(..) | Body::LostLeftovers(_)))
+            }
             Event::Signalled { sender: Sender::Kernel, receiver: Receiver::Supervisor, .. } => {
                 self.guard == Guard::Lost
             }
@@ -164,7 +209,8 @@ impl Ledger {
             Event::EscapeesGone => self.escapees != Escapees::None,
             Event::GuardLost => self.guard == Guard::Present,
             Event::Drained => self.is_draining(),
-            Event::Signalled { .. }
+            Event::Asked { .. }
+            | Event::Signalled { .. }
             | Event::MemoryRanOut { .. }
             | Event::Resumed { .. }
             | Event::TimePassed => true,
@@ -185,38 +231,80 @@ impl Ledger {
         if self.is_fact(event) {
             self.learn(now, event);
         }
-        for action in actions {
-            self.carry_out(now, event, action)?;
+        for (index, action) in actions.iter().enumerate() {
+            match (action, actions.get(index + 1)) {
+                // A signal that somebody has asked for.
+                (
+                    Action::Signal(id, signal),
+                    Some(Action::Reply(by, Reply::Outcome(told, Outcome::Signalled))),
+                ) if id == told => {
+                    let is_asked = matches!(
+                        event,
+                        Event::Asked { by: asked, request: Request::Signal(wanted, _) }
+                            if asked == by && wanted == signal
+                    );
+                    ensure(is_asked, "whoever asks for a signal is told that it was sent")?;
+                }
+                (Action::Reply(by, reply), _) => {
+                    let is_last =
+                        !self.wishes.is_quitter(*by) || matches!(actions.last(), Some(Action::Finish(_)));
+                    ensure(is_last, "to quit is done when the formation has ended")?;
+                    let (bodies, exits, is_stopping) = (&self.bodies, &self.exits, self.stop.is_some());
+                    self.wishes.replied(*by, reply, event, &World { bodies, exits, is_stopping })?;
+                }
+                _ => self.carry_out(now, event, action)?,
+            }
         }
         if let Some(index) = actions.iter().position(|action| *action == Action::Suspend) {
             // What is due has to wait for `Resumed`.
             return ensure(index + 1 == actions.len(), "nothing is done after falling asleep");
         }
         self.check_rest(now)?;
+        let (bodies, exits, is_stopping) = (&self.bodies, &self.exits, self.stop.is_some());
+        self.wishes.check_rest(&World { bodies, exits, is_stopping })?;
+        self.check_status(supervisor)?;
         self.check_deadlines(now, supervisor)
     }
 
     fn learn(&mut self, now: Time, event: &Event) {
         match event {
-            Event::Asked(Request::Start(ids)) => {
-                for id in ids {
-                    self.bodies.entry(id.clone()).or_insert(Body::Waiting);
-                }
+            Event::Asked { by, request: Request::Quit } => {
+                self.wishes.quit(*by);
+                self.begin_stop(now, 0, Some(now));
             }
+            Event::Asked { by, .. } if self.is_stopping() => self.wishes.asked_too_late(*by),
+            Event::Asked { by, request } => self.wishes.asked(*by, request, &mut self.bodies),
             Event::Spawned { id, pid } => self.enter(id, Body::Leader(*pid, Sent::Nothing)),
             Event::SpawnFailed { id, exit } => {
-                self.enter(id, Body::Gone);
-                self.begin_stop(now, exit.status(), None);
+                let ends_all = !self.wishes.is_doomed(id) && self.wishes.is_essential(id);
+                if !self.wishes.is_doomed(id) {
+                    self.wishes.give_up(id);
+                }
+                self.gone(id);
+                if ends_all {
+                    self.begin_stop(now, exit.status(), None);
+                }
             }
             Event::Exited { id, exit, group } => {
-                if let (Some(Body::Leader(pid, sent)), Group::Inhabited) = (self.bodies.get(id), group) {
-                    self.enter(id, Body::Leftovers(*pid, *sent));
-                } else {
-                    self.enter(id, Body::Gone);
+                self.exits.insert(id.clone(), *exit);
+                self.stopped_by.retain(|(stopped, _)| stopped != id);
+                let ends_all = !self.wishes.is_doomed(id);
+                match (self.bodies.get(id).copied(), group) {
+                    (Some(Body::Leader(pid, sent)), Group::Inhabited) => {
+                        self.enter(id, Body::Leftovers(pid, sent));
+                        self.begin_stop_if(ends_all, now, *exit);
+                    }
+                    (Some(Body::Leader(..)), Group::Empty) => {
+                        self.gone(id);
+                        self.begin_stop_if(ends_all, now, *exit);
+                    }
+                    (Some(Body::LostLeader(pid)), Group::Inhabited) => {
+                        self.enter(id, Body::LostLeftovers(pid));
+                    }
+                    (_, Group::Empty | Group::Inhabited) => self.gone(id),
                 }
-                self.begin_stop(now, exit.status(), None);
             }
-            Event::GroupEmptied { id } => self.enter(id, Body::Gone),
+            Event::GroupEmptied { id } => self.gone(id),
             Event::Signalled { signal: Signal::TERM | Signal::INT | Signal::HUP, .. } => {
                 self.begin_stop(now, 0, Some(now));
             }
@@ -230,6 +318,7 @@ impl Ledger {
                 }
             }
             Event::Resumed { asleep } => {
+                self.due.values_mut().for_each(|at| *at += *asleep);
                 if let Some(stop) = &mut self.stop {
                     stop.deadline += *asleep;
                     stop.requested = stop.requested.map(|at| at + *asleep);
@@ -247,12 +336,29 @@ impl Ledger {
         self.bodies.insert(id.clone(), body);
     }
 
+    /// Nothing of the instance is alive any more.
+    fn gone(&mut self, id: &InstanceId) {
+        self.due.remove(id);
+        if self.stop.is_some() {
+            self.enter(id, Body::Gone);
+        } else {
+            let _: Asked = self.wishes.gone(id, &mut self.bodies);
+        }
+    }
+
+    fn begin_stop_if(&mut self, ends_all: bool, now: Time, exit: Exit) {
+        if ends_all {
+            self.begin_stop(now, exit.status(), None);
+        }
+    }
+
     fn begin_stop(&mut self, now: Time, status: i32, requested: Option<Time>) {
         match &mut self.stop {
             Some(stop) => stop.requested = stop.requested.or(requested),
             None => {
                 let deadline = now + self.grace;
                 let (force, output) = (Force::Grace, Output::Flowing);
+                let status = if status == 0 { self.success } else { status };
                 self.stop = Some(Stop { status, deadline, requested, force, output });
                 for body in self.bodies.values_mut().filter(|body| **body == Body::Waiting) {
                     *body = Body::Gone;
@@ -275,30 +381,43 @@ impl Ledger {
             Action::Signal(id, signal) => {
                 let sent = match self.bodies.get_mut(id) {
                     Some(Body::Leader(_, sent) | Body::Leftovers(_, sent)) => sent,
-                    Some(Body::Waiting | Body::Ordered | Body::Gone) | None => {
+                    Some(
+                        Body::Waiting
+                        | Body::Ordered
+                        | Body::LostLeader(_)
+                        | Body::LostLeftovers(_)
+                        | Body::Gone,
+                    )
+                    | None => {
                         return Err(format!("{signal} goes to {id}, which has no group"));
                     }
                 };
                 let deadline = self.stop.map(|stop| stop.deadline);
                 match *signal {
                     Signal::TERM => {
-                        ensure(deadline.is_some(), "SIGTERM is sent only to stop the formation")?;
+                        let is_wanted = deadline.is_some() || self.wishes.is_doomed(id);
+                        ensure(is_wanted, "SIGTERM is sent only to what is to be stopped")?;
                         ensure(
                             *sent == Sent::Nothing,
                             "SIGTERM is sent to a group once, and before SIGKILL",
                         )?;
                         *sent = Sent::Term;
+                        self.due.insert(id.clone(), deadline.unwrap_or(now + self.grace));
                     }
                     Signal::KILL => {
-                        ensure(deadline.is_some_and(|at| at <= now), "SIGKILL does not come early")?;
+                        let own = self.due.get(id).copied().filter(|_| *sent == Sent::Term);
+                        let is_time = own.into_iter().chain(deadline).any(|at| at <= now);
+                        ensure(is_time, "SIGKILL does not come early")?;
                         ensure(*sent != Sent::Kill, "SIGKILL is sent to a group once")?;
                         *sent = Sent::Kill;
+                        self.due.insert(id.clone(), now + UNKILLABLE);
                     }
                     _ => {}
                 }
             }
             Action::Say(notice) => self.hear(now, notice)?,
-            Action::Suspend => {}
+            // `saw` hands these to the book about requests.
+            Action::Reply(..) | Action::Suspend => {}
             Action::TerminateEscapees => {
                 ensure(self.nothing_alive(), "escapees are asked to end after the last end")?;
                 ensure(self.escapees == Escapees::Left, "escapees are asked to end once")?;
@@ -314,6 +433,7 @@ impl Ledger {
                 stop.output = Output::Draining;
             }
             Action::Finish(status) => {
+                ensure(self.owes_nothing(), "the last replies come before the finish")?;
                 let forced = self.status_of_request(event);
                 let nothing_alive = self.nothing_alive();
                 let stop = self.stopping()?;
@@ -352,9 +472,14 @@ impl Ledger {
                     self.bodies.get(id).is_some_and(|body| killed.contains(body)),
                     "only what was killed is given up",
                 )?;
-                self.enter(id, Body::Gone);
-                let stop = self.stopping()?;
-                if stop.status == 0 {
+                ensure(self.due.remove(id).is_some_and(|at| at <= now), "nothing is given up early")?;
+                let is_leader = self.has_leader(id);
+                self.enter(id, if is_leader { Body::LostLeader(*pid) } else { Body::LostLeftovers(*pid) });
+                self.wishes.give_up(id);
+                self.success = 1;
+                if let Some(stop) = &mut self.stop
+                    && stop.status == 0
+                {
                     stop.status = 1;
                 }
             }
@@ -364,7 +489,11 @@ impl Ledger {
                 ensure(is_news, "what stops an instance is said once")?;
             }
             Notice::OutOfMemory { .. } => {}
-            Notice::Stopping(_) | Notice::Overdue { .. } | Notice::Leftovers { .. } => {
+            Notice::Overdue { ids, .. } => {
+                let due = |id| self.due.get(id).is_some_and(|at| *at <= now);
+                ensure(ids.iter().all(due), "only what is overdue is said to be")?;
+            }
+            Notice::Stopping(_) | Notice::Leftovers { .. } => {
                 self.stopping()?;
             }
         }
@@ -373,6 +502,11 @@ impl Ledger {
 
     /// Checks what must hold whenever all orders have been carried out.
     fn check_rest(&self, now: Time) -> Result<(), String> {
+        let is_over = self.is_finished();
+        let late = self.due.iter().find(|(_, at)| **at <= now).filter(|_| !is_over);
+        if let Some((id, _)) = late {
+            return Err(format!("broken: whatever is due is done, about {id} too"));
+        }
         let Some(stop) = self.stop else {
             let idle = self.ordered().is_empty() && self.bodies.values().any(|body| *body == Body::Waiting);
             return ensure(!idle, "what waits is spawned as soon as nothing else is");
@@ -384,7 +518,12 @@ impl Ledger {
                     let late = stop.deadline <= now && *sent != Sent::Kill;
                     ensure(!late, &format!("whatever is left at the deadline is killed, {id} too"))?;
                 }
-                Body::Leader(..) | Body::Leftovers(..) | Body::Ordered | Body::Gone => {}
+                Body::Leader(..)
+                | Body::Leftovers(..)
+                | Body::LostLeader(_)
+                | Body::LostLeftovers(_)
+                | Body::Ordered
+                | Body::Gone => {}
                 Body::Waiting => return Err(format!("{id} waits although the formation stops")),
             }
         }
@@ -397,8 +536,13 @@ impl Ledger {
         let next = supervisor.next_deadline();
         ensure(next.is_none_or(|at| at > now), "no deadline lies in the past")?;
         let stop_deadline = match self.stop {
-            None | Some(Stop { output: Output::Finished, .. }) => {
-                ensure(next.is_none(), "while nothing stops, nothing is awaited")?;
+            None => {
+                let due = self.due.values().min().copied();
+                ensure(next == due, "nothing is awaited but the end of what is being stopped")?;
+                None
+            }
+            Some(Stop { output: Output::Finished, .. }) => {
+                ensure(next.is_none(), "nothing is awaited after the finish")?;
                 None
             }
             Some(stop) => {
@@ -408,6 +552,33 @@ impl Ledger {
             }
         };
         ensure(supervisor.stop_deadline() == stop_deadline, "there is one deadline for all")
+    }
+
+    /// Checks that what is told of each instance is so, in the formation's order.
+    fn check_status(&self, supervisor: &Supervisor) -> Result<(), String> {
+        ensure(supervisor.is_stopping() == self.is_stopping(), "it is known whether the formation stops")?;
+        let status = supervisor.status();
+        let places = status.iter().map(|status| self.wishes.place(&status.id));
+        ensure(places.is_sorted_by(|one, next| one < next), "instances are in the formation's order")?;
+        if self.is_stopping() {
+            return Ok(());
+        }
+        ensure(status.len() == self.bodies.len(), "every instance has a state")?;
+        for status in status {
+            let is_so = match (status.state, self.bodies.get(&status.id)) {
+                (State::Starting, Some(Body::Waiting | Body::Ordered)) => true,
+                (State::Running { pid, .. }, Some(Body::Leader(leader, Sent::Nothing))) => pid == *leader,
+                (State::Stopping { pid }, Some(_)) => self.pid(&status.id) == Some(pid),
+                (State::Down, Some(Body::Gone)) => true,
+                (
+                    State::Starting | State::Running { .. } | State::BackingOff { .. } | State::Down,
+                    Some(_),
+                )
+                | (_, None) => false,
+            };
+            ensure(is_so, &format!("what is told of an instance is so, {status:?} too"))?;
+        }
+        Ok(())
     }
 
     /// Returns the status that an event finishes with if it is a request once too often.
@@ -422,7 +593,7 @@ impl Ledger {
             Event::Signalled { signal: signal @ (Signal::TERM | Signal::INT | Signal::HUP), .. } => {
                 Some(128 + signal.0)
             }
-            Event::Asked(_)
+            Event::Asked { .. }
             | Event::Spawned { .. }
             | Event::SpawnFailed { .. }
             | Event::Stopped { .. }
@@ -441,7 +612,11 @@ impl Ledger {
     }
 
     fn nothing_alive(&self) -> bool {
-        self.bodies.values().all(|body| matches!(body, Body::Waiting | Body::Gone))
+        let is_over = |body: &Body| match body {
+            Body::Waiting | Body::Gone | Body::LostLeader(_) | Body::LostLeftovers(_) => true,
+            Body::Ordered | Body::Leader(..) | Body::Leftovers(..) => false,
+        };
+        self.bodies.values().all(is_over)
     }
 
     fn stopping(&mut self) -> Result<&mut Stop, String> {
@@ -449,6 +624,6 @@ impl Ledger {
     }
 }
 
-fn ensure(holds: bool, promise: &str) -> Result<(), String> {
+pub fn ensure(holds: bool, promise: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(format!("broken: {promise}")) }
 }

@@ -1,21 +1,31 @@
 //! The little language of the transcripts: one step a line, `event -> actions`.
 //!
 //! An event is written as in [`event`] below. `+5s` before it lets time pass first; alone it is
-//! `TimePassed`. `next deadline?` and `stop deadline?` ask the machine, `#` begins a comment. Every step,
+//! `TimePassed`. `next deadline?`, `stop deadline?` and `status?` ask the machine, `#` begins a comment. Every step,
 //! whoever takes it, is also held against the promises of the [`ledger`](crate::supervisor::tests::ledger).
+//!
+//! `ask 7: restart web.1` is a request, and its replies are `reply 7: web.1 runs 12`, `done 7` and `refuse 7: stopping`.
+//! `start web.1` is one too, of procman itself: its replies are not shown.
 
 use std::time::Duration;
 
-use crate::formation::InstanceId;
+use crate::formation::{InstanceId, Target};
 use crate::process::{Exit, Pid, Sender, Signal};
 use crate::procfile::ProcessType;
 use crate::supervisor::tests::ledger::Ledger;
 use crate::supervisor::{
-    Action, Event, Group, Notice, Receiver, Request, Settings, StopCause, Supervisor, Time,
+    Action, Event, Group, Notice, Outcome, Receiver, Refusal, Reply, Request, RequestId, Settings, State,
+    Status, StopCause, Supervisor, Time,
 };
 
 /// The grace period of all transcripts that do not name one.
 pub const GRACE: Duration = Duration::from_secs(5);
+
+/// The types of the Procfile, in its order.
+pub const TYPES: [&str; 6] = ["web", "worker", "clock", "a", "b", "release"];
+
+/// The number from which on requests are procman's own, and no one is shown the replies.
+const OWN: u64 = 1_000_000;
 
 /// Plays the events of a transcript and compares the actions.
 #[track_caller]
@@ -35,6 +45,7 @@ pub fn check_with_grace(grace: Duration, transcript: &str) {
         let answer = match event.as_str() {
             "next deadline?" => show_deadline(player.supervisor.next_deadline()),
             "stop deadline?" => show_deadline(player.supervisor.stop_deadline()),
+            "status?" => show_status(&player.supervisor.status()),
             step => show_actions(&player.play(step)),
         };
         expected.push((event.clone(), squeeze(actions)));
@@ -48,15 +59,18 @@ pub struct Player {
     pub supervisor: Supervisor,
     pub ledger: Ledger,
     pub now: Time,
+    /// How many requests procman itself has made.
+    own: u64,
     history: Vec<(Duration, Event, Vec<Action>)>,
 }
 
 impl Player {
     pub fn new(grace: Duration) -> Self {
         Player {
-            supervisor: Supervisor::new(Settings { grace }),
-            ledger: Ledger::new(grace),
+            supervisor: Supervisor::new(Settings { grace }, types()),
+            ledger: Ledger::new(grace, types()),
             now: Duration::ZERO,
+            own: OWN,
             history: Vec::new(),
         }
     }
@@ -69,7 +83,15 @@ impl Player {
             [wait, rest @ ..] if wait.starts_with('+') => (duration(wait), event(rest)),
             words => (Duration::ZERO, event(words)),
         };
-        self.tell(self.now + wait + asleep(&event), event)
+        self.tell(self.now + wait + asleep(&event), self.told_apart(event))
+    }
+
+    /// Numbers the requests of procman itself.
+    fn told_apart(&self, event: Event) -> Event {
+        match event {
+            Event::Asked { by: RequestId(OWN), request } => Event::Asked { by: RequestId(self.own), request },
+            event => event,
+        }
     }
 
     /// Tells the machine an event and returns its orders.
@@ -79,6 +101,9 @@ impl Player {
     pub fn tell(&mut self, now: Time, event: Event) -> Vec<Action> {
         let wait = now - self.now - asleep(&event);
         self.now = now;
+        if matches!(event, Event::Asked { by, .. } if by.0 == self.own) {
+            self.own += 1;
+        }
         let nothing_due = self.supervisor.next_deadline().is_none_or(|at| at > self.now);
         let must_change_nothing = nothing_due && !self.ledger.is_fact(&event);
         let before = format!("{:?}", self.supervisor);
@@ -125,7 +150,11 @@ fn align(rows: &[(String, String)]) -> String {
 fn event(words: &[&str]) -> Event {
     match words {
         [] => Event::TimePassed,
-        ["start", ids @ ..] => Event::Asked(Request::Start(ids.iter().map(|name| id(name)).collect())),
+        ["start", ..] => Event::Asked { by: RequestId(OWN), request: request(words) },
+        ["ask", by, words @ ..] => {
+            let by = RequestId(by.trim_end_matches(':').parse().unwrap());
+            Event::Asked { by, request: request(words) }
+        }
         ["spawned", name, pid] => Event::Spawned { id: id(name), pid: Pid(number(pid)) },
         ["spawn-failed", name, code] => Event::SpawnFailed { id: id(name), exit: Exit::Code(number(code)) },
         ["stopped", name, by] => Event::Stopped { id: id(name), signal: signal(by) },
@@ -149,6 +178,23 @@ fn event(words: &[&str]) -> Event {
     }
 }
 
+fn request(words: &[&str]) -> Request {
+    let targets =
+        |names: &[&str]| -> Vec<Target> { names.iter().map(|name| name.parse().unwrap()).collect() };
+    match words {
+        ["start", ids @ ..] => Request::Start(ids.iter().map(|name| id(name)).collect()),
+        ["scale", changes @ ..] => {
+            Request::Scale(changes.iter().map(|change| change.parse().unwrap()).collect())
+        }
+        ["restart", names @ ..] => Request::Restart(targets(names)),
+        ["stop", names @ ..] => Request::Stop(targets(names)),
+        ["up", names @ ..] => Request::Up(targets(names)),
+        ["signal", by, names @ ..] => Request::Signal(signal(by), targets(names)),
+        ["quit"] => Request::Quit,
+        _ => panic!("no such request: `{}`", words.join(" ")),
+    }
+}
+
 /// A signal that the guard got, `SIGTERM`, or the supervisor itself, `SIGTERM@supervisor`.
 fn signalled(heard: &str, sender: Sender) -> Event {
     match heard.split_once('@') {
@@ -166,6 +212,10 @@ fn group(words: &[&str]) -> Group {
         ["leaving"] => Group::Inhabited,
         _ => panic!("an end is followed by nothing or `leaving`, not `{}`", words.join(" ")),
     }
+}
+
+fn types() -> Vec<ProcessType> {
+    TYPES.iter().map(|name| ProcessType::new(name).unwrap()).collect()
 }
 
 /// The instance `web.1`.
@@ -196,7 +246,8 @@ fn duration(text: &str) -> Duration {
 
 fn show_event(event: &Event) -> String {
     match event {
-        Event::Asked(Request::Start(ids)) => format!("start {}", show_ids(ids)),
+        Event::Asked { by, request } if is_own(*by) => show_request(request),
+        Event::Asked { by, request } => format!("ask {}: {}", by.0, show_request(request)),
         Event::Spawned { id, pid } => format!("spawned {id} {pid}"),
         Event::SpawnFailed { id, exit } => format!("spawn-failed {id} {}", exit.status()),
         Event::Stopped { id, signal } => format!("stopped {id} {signal}"),
@@ -232,12 +283,27 @@ fn show_event(event: &Event) -> String {
     }
 }
 
+fn show_request(request: &Request) -> String {
+    match request {
+        Request::Start(ids) => format!("start {}", show_all(ids)),
+        Request::Scale(changes) => format!("scale {}", show_all(changes)),
+        Request::Restart(targets) => format!("restart {}", show_all(targets)),
+        Request::Stop(targets) => format!("stop {}", show_all(targets)),
+        Request::Up(targets) => format!("up {}", show_all(targets)),
+        Request::Signal(signal, targets) => format!("signal {signal} {}", show_all(targets)),
+        Request::Quit => "quit".into(),
+    }
+}
+
 /// Shows SIGTERM and the SIGCONT behind it as one order, `terminate`.
 fn show_actions(actions: &[Action]) -> String {
     let mut shown = Vec::new();
     let mut rest = actions;
     while let [action, others @ ..] = rest {
         rest = others;
+        if matches!(action, Action::Reply(by, _) if is_own(*by)) {
+            continue;
+        }
         shown.push(match action {
             Action::Signal(id, Signal::TERM)
                 if rest.first() == Some(&Action::Signal(id.clone(), Signal::CONT)) =>
@@ -251,6 +317,7 @@ fn show_actions(actions: &[Action]) -> String {
             Action::Signal(id, signal) => format!("{signal} {id}"),
             Action::Spawn(id) => format!("spawn {id}"),
             Action::Say(notice) => format!("say {}", show_notice(notice)),
+            Action::Reply(by, reply) => show_reply(by.0, reply),
             Action::Suspend => "suspend".into(),
             Action::TerminateEscapees => "terminate escapees".into(),
             Action::Drain => "drain".into(),
@@ -260,15 +327,75 @@ fn show_actions(actions: &[Action]) -> String {
     shown.join(", ")
 }
 
+fn is_own(by: RequestId) -> bool {
+    by.0 >= OWN
+}
+
+fn show_reply(by: u64, reply: &Reply) -> String {
+    let outcome = match reply {
+        Reply::Done => return format!("done {by}"),
+        Reply::Refused(refusal) => return format!("refuse {by}: {}", show_refusal(refusal)),
+        Reply::Outcome(id, outcome) => (id, outcome),
+    };
+    let (id, outcome) = outcome;
+    let shown = match outcome {
+        Outcome::Running { pid } => format!("runs {pid}"),
+        Outcome::RunsAlready { pid } => format!("runs already {pid}"),
+        Outcome::Stopped { exit } => format!("stopped {}", show_exit(*exit)),
+        Outcome::DownAlready => "down already".into(),
+        Outcome::Signalled => "signalled".into(),
+        Outcome::NotSignalled => "not signalled".into(),
+        Outcome::NotStarted { exit } => format!("not started {}", show_exit(*exit)),
+        Outcome::Overtaken => "overtaken".into(),
+        Outcome::Unkillable => "unkillable".into(),
+    };
+    format!("reply {by}: {id} {shown}")
+}
+
+fn show_refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Unknown { name, .. } => format!("unknown {name}"),
+        Refusal::NoneOf { process } => format!("none of {process}"),
+        Refusal::TooMany { process, count } => format!("too many {process} {count}"),
+        Refusal::Twice { name } => format!("twice {name}"),
+        Refusal::Stopping => "stopping".into(),
+    }
+}
+
+fn show_exit(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => code.to_string(),
+        Exit::Signal(signal) => signal.to_string(),
+    }
+}
+
+/// `web.1 running 11, web.2 down`, with `restarted 2` and `after 3` (its last end) where there is something to say.
+fn show_status(all: &[Status]) -> String {
+    let each = all.iter().map(|Status { id, state, restarts, last_exit }| {
+        let state = match state {
+            State::Starting => "starting".to_owned(),
+            State::Running { pid, since } => format!("running {pid} since {}", show_duration(*since)),
+            State::Stopping { pid } => format!("stopping {pid}"),
+            State::BackingOff { until } => format!("backing off until {}", show_duration(*until)),
+            State::Down => "down".to_owned(),
+        };
+        let restarted = if *restarts == 0 { String::new() } else { format!(" restarted {restarts}") };
+        let after = last_exit.map_or_else(String::new, |exit| format!(" after {}", show_exit(exit)));
+        format!("{id} {state}{restarted}{after}")
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
 fn show_notice(notice: &Notice) -> String {
     match notice {
         Notice::Stopping(StopCause::Signal(signal)) => format!("stopping for {signal}"),
+        Notice::Stopping(StopCause::Quit) => "stopping for quit".into(),
         Notice::Stopping(StopCause::Ended(id)) => format!("stopping for {id}"),
         Notice::Stopping(StopCause::NotStarted(id)) => format!("stopping without {id}"),
         Notice::Stopping(StopCause::OutputClosed) => "stopping for output".into(),
         Notice::Stopping(StopCause::GuardLost) => "stopping for guard".into(),
         Notice::Forced(signal) => format!("forced by {signal}"),
-        Notice::Overdue { ids, .. } => format!("overdue {}", show_ids(ids)),
+        Notice::Overdue { ids, .. } => format!("overdue {}", show_all(ids)),
         Notice::Stopped { id, signal } => format!("stopped {id} {signal}"),
         Notice::Leftovers { id, .. } => format!("leftovers {id}"),
         Notice::OutOfMemory { kills } => format!("out-of-memory {kills}"),
@@ -276,8 +403,8 @@ fn show_notice(notice: &Notice) -> String {
     }
 }
 
-fn show_ids(ids: &[InstanceId]) -> String {
-    ids.iter().map(InstanceId::to_string).collect::<Vec<_>>().join(" ")
+fn show_all<T: ToString>(all: &[T]) -> String {
+    all.iter().map(T::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn show_deadline(deadline: Option<Time>) -> String {

@@ -1,9 +1,10 @@
 //! Random lives of a formation in a small simulated world, held against the ledger's promises.
 //!
 //! The world has processes that obey SIGTERM or ignore it, die by themselves, leave others behind or
-//! cannot even be killed; spawns that fail; a user who sends signals at any time; and a runtime that now
-//! and then says what cannot be. A failure prints the whole life as a transcript.
+//! cannot even be killed; spawns that fail; users who send signals and ask for things at any time; and a runtime
+//! that now and then says what cannot be. A failure prints the whole life as a transcript.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use proptest::sample::select;
 use proptest::strategy::{Just, Strategy};
 use proptest::{prop_oneof, proptest};
 
-use crate::formation::InstanceId;
+use crate::formation::{Amount, Change, InstanceId, Target};
 use crate::process::{Exit, Pid, Sender, Signal};
 use crate::supervisor::tests::ledger::Sent;
 use crate::supervisor::tests::transcript::{Player, id};
-use crate::supervisor::{Action, Event, Group, Notice, Receiver, Request, Time};
+use crate::supervisor::{Action, Event, Group, Notice, Receiver, Reply, Request, RequestId, Time};
 use crate::trials;
 
 /// The longest a spawn takes, what SIGKILL and then output may take.
@@ -30,14 +31,21 @@ proptest! {
     fn promises_hold_in_every_life(life in life()) {
         World::new(life).live();
     }
+
+    #[test]
+    fn promises_hold_in_every_life_that_is_full_of_requests(life in life_of_requests()) {
+        World::new(life).live();
+    }
 }
 
 /// All that chance decides.
 #[derive(Clone, Debug)]
 struct Life {
     grace: Duration,
-    /// The instances of the formation, in its order.
+    /// How instances behave, each like the one before it by so many.
     characters: Vec<Character>,
+    /// How many instances there are at first.
+    instances: usize,
     /// How long the output takes to be written; `None` is for ever.
     drain: Option<Duration>,
     /// What happens from outside, each so long after the one before.
@@ -48,12 +56,14 @@ struct Life {
 #[derive(Clone, Debug)]
 struct Character {
     spawn: Duration,
-    /// The status of a spawn that fails.
-    failure: Option<i32>,
+    /// Which of its spawns fails, and with which status.
+    failure: Option<(u32, i32)>,
     /// How long it lives if nobody ends it, and how it ends then.
     life: Option<(Duration, Exit)>,
     leader: Manners,
     leftovers: Option<Manners>,
+    /// How long after it has been given up it ends nevertheless.
+    after_all: Option<Duration>,
 }
 
 /// What SIGTERM and SIGKILL do to a process.
@@ -78,7 +88,7 @@ enum Incident {
     GuardLost,
     /// Somebody stops an instance that lives.
     Stopped(Signal),
-    StartMore,
+    Asked(Request),
     /// The machine is woken although nothing is due.
     Woken,
     /// Somebody stops procman, and later continues it.
@@ -91,8 +101,8 @@ enum Incident {
 #[derive(Clone, Debug)]
 enum Plan {
     Spawn(InstanceId),
-    LeaderEnds(InstanceId, Exit),
-    GroupEmpties(InstanceId),
+    LeaderEnds(InstanceId, Pid, Exit),
+    GroupEmpties(InstanceId, Pid),
     OutputWritten,
     EscapeesEnd,
     Happen(Incident),
@@ -103,6 +113,10 @@ struct World {
     now: Time,
     life: Life,
     plans: Vec<(Time, Plan)>,
+    /// How often each instance has been spawned.
+    spawns: BTreeMap<InstanceId, u32>,
+    last_pid: i32,
+    last_request: u64,
     /// How long escapees take to end.
     escapees: Option<Duration>,
 }
@@ -115,16 +129,27 @@ impl World {
             at += wait;
             plans.push((at, Plan::Happen(incident)));
         }
-        World { player: Player::new(life.grace), now: Duration::ZERO, life, plans, escapees: None }
+        World {
+            player: Player::new(life.grace),
+            now: Duration::ZERO,
+            life,
+            plans,
+            spawns: BTreeMap::new(),
+            last_pid: 100,
+            last_request: 0,
+            escapees: None,
+        }
     }
 
     /// Lives until nothing is planned and nothing awaited. If nobody has ended the formation by then, a
     /// request does.
     fn live(mut self) {
-        let ids = (0..self.life.characters.len()).map(instance).collect();
-        self.tell(Event::Asked(Request::Start(ids)));
+        let ids = (0..self.life.instances).map(instance).collect();
+        self.ask(Request::Start(ids));
         loop {
             while self.step() {}
+            let owes_nothing = self.player.ledger.owes_nothing();
+            assert!(owes_nothing, "somebody waits for ever:\n\n{}", self.player.transcript());
             if self.player.ledger.is_stopping() {
                 break;
             }
@@ -157,38 +182,52 @@ impl World {
     fn happen(&mut self, plan: Plan) {
         let ledger = &self.player.ledger;
         match plan {
-            Plan::Spawn(id) => match self.character(&id).clone() {
-                Character { failure: Some(status), .. } => {
-                    self.tell(Event::SpawnFailed { id, exit: Exit::Code(status) });
-                }
-                Character { failure: None, life, .. } => {
-                    let pid = Pid(100 + i32::try_from(id.number).unwrap());
-                    if let Some((life, exit)) = life {
-                        self.plan(life, Plan::LeaderEnds(id.clone(), exit));
-                    }
-                    self.tell(Event::Spawned { id, pid });
-                }
-            },
-            Plan::LeaderEnds(id, exit) if ledger.leaders().contains(&id) => {
+            Plan::Spawn(id) => self.spawn(id),
+            Plan::LeaderEnds(id, pid, exit) if ledger.pid(&id) == Some(pid) && ledger.has_leader(&id) => {
                 let group = match (self.character(&id).leftovers, ledger.sent(&id)) {
                     (None, _) | (Some(Manners::Obeys(_) | Manners::IgnoresTerm), Sent::Kill) => Group::Empty,
                     (Some(Manners::Obeys(after)), Sent::Term) => {
-                        self.plan(after, Plan::GroupEmpties(id.clone()));
+                        self.plan(after, Plan::GroupEmpties(id.clone(), pid));
                         Group::Inhabited
                     }
                     (Some(_), _) => Group::Inhabited,
                 };
                 self.tell(Event::Exited { id, exit, group });
             }
-            Plan::GroupEmpties(id) if ledger.leftovers().contains(&id) => {
+            Plan::GroupEmpties(id, pid) if ledger.pid(&id) == Some(pid) && !ledger.has_leader(&id) => {
                 self.tell(Event::GroupEmptied { id });
             }
             // Something else ended it before.
-            Plan::LeaderEnds(..) | Plan::GroupEmpties(_) => {}
+            Plan::LeaderEnds(..) | Plan::GroupEmpties(..) => {}
             Plan::OutputWritten => self.tell(Event::Drained),
             Plan::EscapeesEnd => self.tell(Event::EscapeesGone),
             Plan::Happen(incident) => self.befall(incident),
         }
+    }
+
+    fn spawn(&mut self, id: InstanceId) {
+        let spawns = self.spawns.entry(id.clone()).or_default();
+        *spawns += 1;
+        let spawns = *spawns;
+        let Character { failure, life, .. } = *self.character(&id);
+        match failure {
+            Some((which, status)) if which == spawns => {
+                self.tell(Event::SpawnFailed { id, exit: Exit::Code(status) });
+            }
+            Some(_) | None => {
+                self.last_pid += 1;
+                let pid = Pid(self.last_pid);
+                if let Some((life, exit)) = life {
+                    self.plan(life, Plan::LeaderEnds(id.clone(), pid, exit));
+                }
+                self.tell(Event::Spawned { id, pid });
+            }
+        }
+    }
+
+    fn ask(&mut self, request: Request) {
+        self.last_request += 1;
+        self.tell(Event::Asked { by: RequestId(self.last_request), request });
     }
 
     fn befall(&mut self, incident: Incident) {
@@ -208,11 +247,7 @@ impl World {
                     self.tell(Event::Stopped { id, signal });
                 }
             }
-            Incident::StartMore => {
-                let id = instance(self.life.characters.len());
-                self.life.characters.push(self.life.characters[0].clone());
-                self.tell(Event::Asked(Request::Start(vec![id])));
-            }
+            Incident::Asked(request) => self.ask(request),
             Incident::Woken => self.tell(Event::TimePassed),
             Incident::Sleep(asleep) => self.sleep(asleep),
             // What fits would be a lie: the world itself says that.
@@ -232,7 +267,10 @@ impl World {
                     let Character { leader, leftovers, .. } = self.character(&id);
                     let unkillable = [Some(*leader), *leftovers].contains(&Some(Manners::Unkillable));
                     assert!(unkillable, "{id} is given up for nothing:\n\n{}", self.player.transcript());
+                    self.end_after_all(id);
                 }
+                // What is refused could not be.
+                Action::Reply(_, Reply::Outcome(..) | Reply::Done | Reply::Refused(_)) => {}
                 Action::Signal(..) | Action::Say(_) => {}
                 Action::Suspend => self.sleep(Duration::from_secs(7)),
                 Action::TerminateEscapees => {
@@ -254,30 +292,41 @@ impl World {
         }
     }
 
+    /// Ends what procman has given up, perhaps.
+    fn end_after_all(&mut self, id: InstanceId) {
+        let Character { after_all, .. } = *self.character(&id);
+        if let (Some(after), Some(pid)) = (after_all, self.player.ledger.pid(&id)) {
+            self.plan(after, Plan::LeaderEnds(id.clone(), pid, Exit::Signal(Signal::KILL)));
+            self.plan(after * 2, Plan::GroupEmpties(id, pid));
+        }
+    }
+
     fn terminate(&mut self, id: InstanceId) {
+        let Some(pid) = self.player.ledger.pid(&id) else { return };
         let leader = self.player.ledger.leaders().contains(&id);
         let Character { leader: manners, leftovers, .. } = *self.character(&id);
         match (leader, manners, leftovers) {
             (true, Manners::Obeys(after), _) => {
-                self.plan(after, Plan::LeaderEnds(id, Exit::Signal(Signal::TERM)));
+                self.plan(after, Plan::LeaderEnds(id, pid, Exit::Signal(Signal::TERM)));
             }
-            (false, _, Some(Manners::Obeys(after))) => self.plan(after, Plan::GroupEmpties(id)),
+            (false, _, Some(Manners::Obeys(after))) => self.plan(after, Plan::GroupEmpties(id, pid)),
             (true, Manners::IgnoresTerm | Manners::Unkillable, _)
             | (false, _, Some(Manners::IgnoresTerm | Manners::Unkillable) | None) => {}
         }
     }
 
     fn kill(&mut self, id: InstanceId) {
+        let Some(pid) = self.player.ledger.pid(&id) else { return };
         let leader = self.player.ledger.leaders().contains(&id);
         let Character { leader: manners, leftovers, .. } = *self.character(&id);
         let soon = Duration::from_millis(1);
         match (leader, manners, leftovers) {
             (true, Manners::Unkillable, _) | (false, _, Some(Manners::Unkillable)) => {}
             (true, Manners::Obeys(_) | Manners::IgnoresTerm, _) => {
-                self.plan(soon, Plan::LeaderEnds(id, Exit::Signal(Signal::KILL)));
+                self.plan(soon, Plan::LeaderEnds(id, pid, Exit::Signal(Signal::KILL)));
             }
             (false, _, Some(Manners::Obeys(_) | Manners::IgnoresTerm) | None) => {
-                self.plan(soon, Plan::GroupEmpties(id));
+                self.plan(soon, Plan::GroupEmpties(id, pid));
             }
         }
     }
@@ -294,28 +343,98 @@ impl World {
     }
 
     fn character(&self, id: &InstanceId) -> &Character {
-        &self.life.characters[usize::try_from(id.number).unwrap() - 1]
+        let of_type = usize::from(id.process.as_str() != "web");
+        let number = usize::try_from(id.number).unwrap() - 1;
+        &self.life.characters[(2 * number + of_type) % self.life.characters.len()]
     }
 }
 
 fn life() -> impl Strategy<Value = Life> {
+    lives(character(), incident(), 12)
+}
+
+/// Nobody ends the formation, so that what is asked for has time to come about.
+fn life_of_requests() -> impl Strategy<Value = Life> {
+    let character = character().prop_map(|character| Character { life: None, ..character });
+    let incident = prop_oneof![
+        12 => request().prop_map(Incident::Asked),
+        1 => option::of(tenths(0..=40)).prop_map(Incident::Escaped),
+        1 => tenths(0..=600).prop_map(Incident::Sleep),
+        1 => nonsense().prop_map(Incident::Nonsense),
+    ];
+    lives(character, incident, 24)
+}
+
+fn lives(
+    character: impl Strategy<Value = Character>,
+    incident: impl Strategy<Value = Incident>,
+    most: usize,
+) -> impl Strategy<Value = Life> {
     let grace = (0..=10_u64).prop_map(|halves| Duration::from_millis(500 * halves));
     let drain = option::weighted(0.8, tenths(0..=12));
-    let incidents = vec((tenths(0..=15), incident()), 0..12);
-    (grace, vec(character(), 1..5), drain, incidents).prop_map(|(grace, characters, drain, incidents)| Life {
-        grace,
-        characters,
-        drain,
-        incidents,
-    })
+    let incidents = vec((tenths(0..=15), incident), 0..most);
+    (grace, vec(character, 1..5), 1..5_usize, drain, incidents).prop_map(
+        |(grace, characters, instances, drain, incidents)| Life {
+            grace,
+            characters,
+            instances,
+            drain,
+            incidents,
+        },
+    )
 }
 
 fn character() -> impl Strategy<Value = Character> {
-    let failure = option::weighted(0.1, select(vec![1, 126, 127]));
+    let failure = option::weighted(0.2, (1..4_u32, select(vec![1, 126, 127])));
     let life = option::weighted(0.3, (tenths(0..=100), exit()));
-    (tenths(0..=10), failure, life, manners(), option::weighted(0.3, manners())).prop_map(
-        |(spawn, failure, life, leader, leftovers)| Character { spawn, failure, life, leader, leftovers },
+    let after_all = option::of(tenths(0..=40));
+    (tenths(0..=10), failure, life, manners(), option::weighted(0.3, manners()), after_all).prop_map(
+        |(spawn, failure, life, leader, leftovers, after_all)| Character {
+            spawn,
+            failure,
+            life,
+            leader,
+            leftovers,
+            after_all,
+        },
     )
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let start = vec((0..6_usize).prop_map(instance), 0..3).prop_map(Request::Start);
+    let scale = vec(change(), 1..3).prop_map(Request::Scale);
+    prop_oneof![
+        4 => start,
+        12 => scale,
+        12 => targets().prop_map(Request::Restart),
+        12 => targets().prop_map(Request::Stop),
+        12 => targets().prop_map(Request::Up),
+        6 => (select(vec![Signal(10), Signal::STOP, Signal::HUP]), targets())
+            .prop_map(|(signal, targets)| Request::Signal(signal, targets)),
+        1 => (select(vec![Signal::TERM, Signal::KILL]), targets())
+            .prop_map(|(signal, targets)| Request::Signal(signal, targets)),
+        1 => Just(Request::Quit),
+    ]
+}
+
+/// Mostly one instance or type that is there; all; or one that is not.
+fn targets() -> impl Strategy<Value = Vec<Target>> {
+    let one = (0..6_usize).prop_map(|index| Target::Instance(instance(index)));
+    let process = select(vec!["web", "worker", "clock", "ghost"]).prop_map(|name| name.parse().unwrap());
+    vec(prop_oneof![6 => one, 2 => process], 0..4)
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let amount = prop_oneof![
+        (0..4_u32).prop_map(Amount::Exactly),
+        (0..3_u32).prop_map(Amount::More),
+        (0..3_u32).prop_map(Amount::Fewer)
+    ];
+    let process = prop_oneof![4 => Just("web"), 4 => Just("worker"), 1 => Just("all"), 1 => Just("ghost")];
+    (process, amount).prop_map(|(name, amount)| {
+        let process = if name == "all" { None } else { Some(instance_of(name, 1).process) };
+        Change { process, amount }
+    })
 }
 
 fn manners() -> impl Strategy<Value = Manners> {
@@ -345,7 +464,7 @@ fn incident() -> impl Strategy<Value = Incident> {
         1 => Just(Incident::OutputClosed),
         1 => Just(Incident::GuardLost),
         1 => select(vec![Signal::STOP, Signal::TTIN]).prop_map(Incident::Stopped),
-        1 => Just(Incident::StartMore),
+        6 => request().prop_map(Incident::Asked),
         1 => Just(Incident::Woken),
         1 => tenths(0..=600).prop_map(Incident::Sleep),
         6 => nonsense().prop_map(Incident::Nonsense),
@@ -371,7 +490,6 @@ fn nonsense() -> impl Strategy<Value = Event> {
     // One of the formation, mostly.
     let who = || (0..6_usize).prop_map(instance);
     prop_oneof![
-        who().prop_map(|id| Event::Asked(Request::Start(vec![id]))),
         who().prop_map(|id| Event::Spawned { id, pid: Pid(666) }),
         who().prop_map(|id| Event::SpawnFailed { id, exit: Exit::Code(127) }),
         (who(), exit(), group).prop_map(|(id, exit, group)| Event::Exited { id, exit, group }),
@@ -387,6 +505,11 @@ fn tenths(range: RangeInclusive<u64>) -> impl Strategy<Value = Duration> {
     range.prop_map(|tenths| Duration::from_millis(100 * tenths))
 }
 
+/// `web.1`, `worker.1`, `web.2` and so on.
 fn instance(index: usize) -> InstanceId {
-    id(&format!("web.{}", index + 1))
+    instance_of(if index.is_multiple_of(2) { "web" } else { "worker" }, index / 2 + 1)
+}
+
+fn instance_of(name: &str, number: usize) -> InstanceId {
+    id(&format!("{name}.{number}"))
 }

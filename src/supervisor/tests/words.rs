@@ -1,10 +1,11 @@
-//! The words of every notice.
+//! The words of every notice, outcome and refusal.
 
 use std::time::Duration;
 
 use crate::process::{Exit, Pid, Signal};
+use crate::procfile::ProcessType;
 use crate::supervisor::tests::transcript::id;
-use crate::supervisor::{Notice, StopCause};
+use crate::supervisor::{Notice, Outcome, Refusal, StopCause};
 
 #[test]
 fn every_notice_has_its_words() {
@@ -14,6 +15,7 @@ fn every_notice_has_its_words() {
             Notice::Stopping(StopCause::Signal(Signal::TERM)),
             "SIGTERM received, sending SIGTERM to all processes",
         ),
+        (Notice::Stopping(StopCause::Quit), "asked to quit, sending SIGTERM to all processes"),
         (Notice::Stopping(StopCause::Ended(id("web.1"))), "web.1 ended, sending SIGTERM to all processes"),
         (
             Notice::Stopping(StopCause::NotStarted(id("web.1"))),
@@ -67,5 +69,50 @@ fn every_notice_has_its_words() {
     ];
     for (notice, words) in table {
         assert_eq!(notice.to_string(), words);
+    }
+}
+
+#[test]
+fn every_outcome_has_its_words() {
+    let (pid, exit) = (Pid(11), Exit::Code(127));
+    let table = [
+        (Outcome::Running { pid }, "started with pid 11", true),
+        (Outcome::RunsAlready { pid }, "runs already, with pid 11", true),
+        (Outcome::Stopped { exit: Exit::Signal(Signal::TERM) }, "stopped, terminated by SIGTERM", true),
+        (Outcome::DownAlready, "did not run", true),
+        (Outcome::Signalled, "signalled", true),
+        (Outcome::NotSignalled, "does not run, so no signal was sent", false),
+        (Outcome::NotStarted { exit }, "could not be started (status 127)", false),
+        (Outcome::Overtaken, "overtaken by another request or the formation's end", false),
+        (Outcome::Unkillable, "cannot be killed", false),
+    ];
+    for (outcome, words, is_success) in table {
+        assert_eq!((outcome.to_string().as_str(), outcome.is_success()), (words, is_success));
+    }
+}
+
+#[test]
+fn every_refusal_has_its_words() {
+    let process = || ProcessType::new("web").unwrap();
+    let known = || vec!["web".to_owned(), "worker".to_owned()];
+    let table = [
+        (
+            Refusal::Unknown { name: "wbe".into(), nearest: Some(process()), known: known() },
+            "unknown process `wbe`, did you mean `web`; there is `web`, `worker`",
+        ),
+        (
+            Refusal::Unknown { name: "clock".into(), nearest: None, known: known() },
+            "unknown process `clock`; there is `web`, `worker`",
+        ),
+        (Refusal::NoneOf { process: process() }, "the formation has no instance of `web`"),
+        (
+            Refusal::TooMany { process: process(), count: 10_001 },
+            "`web` would have 10001 instances, and 10000 are the most",
+        ),
+        (Refusal::Twice { name: "web".into() }, "`web` has more than one count"),
+        (Refusal::Stopping, "the formation is being stopped"),
+    ];
+    for (refusal, words) in table {
+        assert_eq!(refusal.to_string(), words);
     }
 }

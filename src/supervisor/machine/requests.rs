@@ -1,0 +1,154 @@
+//! What is asked for by requests, and what each of them is answered.
+//!
+//! The last request counts. It takes effect at once on whatever waits, and otherwise on what comes next: a spawn under
+//! way is stopped when it arrives, and what is being stopped ends before it is started anew. A request that wishes the
+//! same as those before it joins them; one that wishes the contrary overtakes them, and they are told.
+
+use crate::formation::InstanceId;
+use crate::supervisor::event::{Action, Time};
+use crate::supervisor::instance::{Arrival, Failure, Instance, Next, Rest};
+use crate::supervisor::machine::Supervisor;
+use crate::supervisor::meaning::{self, Order};
+use crate::supervisor::phase::Phase;
+use crate::supervisor::request::{Outcome, Refusal, Reply, Request, RequestId};
+use crate::supervisor::waits::Wish;
+
+/// What an order comes to.
+enum Answer {
+    /// This, at once.
+    Now(Outcome),
+    /// What becomes of the wish.
+    When(Wish),
+}
+
+impl Supervisor {
+    /// Returns the instances that a request would make that are not there: none if it would be refused.
+    pub fn additions(&self, request: &Request) -> Vec<InstanceId> {
+        let orders = meaning::orders(&self.roster, request).unwrap_or_default().into_iter();
+        orders.map(|(id, _)| id).filter(|id| self.roster.get(id).is_none()).collect()
+    }
+
+    pub(super) fn asked(&mut self, now: Time, by: RequestId, request: &Request, actions: &mut Vec<Action>) {
+        match (self.phase, request) {
+            (_, Request::Quit) => {
+                self.waits.open_until_end(by);
+                self.quit(now, actions);
+            }
+            (Phase::Running { .. }, _) => match meaning::orders(&self.roster, request) {
+                Ok(orders) => {
+                    self.waits.open(by, orders.len(), actions);
+                    for (id, order) in orders {
+                        self.obey(now, by, id, order, actions);
+                    }
+                    let roster = &self.roster;
+                    self.waiting.retain(|id| {
+                        let member = roster.get(id);
+                        member.is_some_and(|member| matches!(member.state, Instance::Waiting { .. }))
+                    });
+                }
+                Err(refusal) => actions.push(Action::Reply(by, Reply::Refused(refusal))),
+            },
+            (Phase::Stopping { .. } | Phase::Draining { .. } | Phase::Finished, _) => {
+                actions.push(Action::Reply(by, Reply::Refused(Refusal::Stopping)));
+            }
+        }
+    }
+
+    fn obey(&mut self, now: Time, by: RequestId, id: InstanceId, order: Order, actions: &mut Vec<Action>) {
+        match order.wish() {
+            Some(Wish::Up) => self.waits.answer(&id, Wish::Down, Outcome::Overtaken, actions),
+            Some(Wish::Down) => self.waits.answer(&id, Wish::Up, Outcome::Overtaken, actions),
+            None => {}
+        }
+        let answer = match order {
+            Order::Start(failure) => self.bring_up(&id, failure),
+            Order::Restart => self.bring_anew(now, &id, actions),
+            Order::Stop => self.bring_down(now, &id, Rest::StayDown, actions),
+            Order::Remove => self.bring_down(now, &id, Rest::Vanish, actions),
+            Order::Signal(signal) => match self.roster.get(&id).and_then(|member| member.state.group()) {
+                Some(_) => {
+                    actions.push(Action::Signal(id.clone(), signal));
+                    Answer::Now(Outcome::Signalled)
+                }
+                None => Answer::Now(Outcome::NotSignalled),
+            },
+        };
+        match answer {
+            Answer::Now(outcome) => self.waits.give(by, id, outcome, actions),
+            Answer::When(wish) => self.waits.wait(by, id, wish),
+        }
+    }
+
+    /// Lets an instance run that is to run from now on.
+    fn bring_up(&mut self, id: &InstanceId, failure: Failure) -> Answer {
+        let Some(member) = self.roster.get_mut(id) else {
+            self.enqueue(id, failure);
+            return Answer::When(Wish::Up);
+        };
+        match &mut member.state {
+            Instance::Waiting { .. }
+            | Instance::Starting { arrival: Arrival::Runs | Arrival::IsStopped(Next::StartAgain), .. }
+            | Instance::Stopping { next: Next::StartAgain, .. } => {}
+            Instance::Starting {
+                arrival: Arrival::IsStopped(Next::End | Next::StayDown | Next::Vanish),
+                ..
+            } => {
+                member.state = Instance::Starting { failure, arrival: Arrival::Runs };
+            }
+            Instance::Stopping { next: next @ (Next::End | Next::StayDown | Next::Vanish), .. } => {
+                *next = Next::StartAgain;
+            }
+            Instance::BackingOff { .. } | Instance::Down => self.enqueue(id, failure),
+            Instance::Running { pid, .. } => return Answer::Now(Outcome::RunsAlready { pid: *pid }),
+            Instance::Unkillable { rest, .. } => {
+                *rest = Rest::StayDown;
+                return Answer::Now(Outcome::Unkillable);
+            }
+        }
+        Answer::When(Wish::Up)
+    }
+
+    /// Lets an instance run that is spawned after this.
+    fn bring_anew(&mut self, now: Time, id: &InstanceId, actions: &mut Vec<Action>) -> Answer {
+        let again = Next::StartAgain;
+        match self.roster.get_mut(id).map(|member| &mut member.state) {
+            Some(Instance::Waiting { .. }) => {}
+            Some(Instance::Starting { arrival, .. }) => *arrival = Arrival::IsStopped(again),
+            Some(Instance::Running { .. }) => self.terminate(id, self.grace_ends(now), again, actions),
+            Some(Instance::Stopping { next, .. }) => *next = again,
+            Some(Instance::Unkillable { .. }) => return Answer::Now(Outcome::Unkillable),
+            Some(Instance::BackingOff { .. } | Instance::Down) | None => {
+                self.enqueue(id, Failure::StaysDown);
+            }
+        }
+        Answer::When(Wish::Up)
+    }
+
+    /// Lets an instance be down, and out of the formation as well. One that is about to leave it does.
+    fn bring_down(&mut self, now: Time, id: &InstanceId, rest: Rest, actions: &mut Vec<Action>) -> Answer {
+        let Some(member) = self.roster.get_mut(id) else { return Answer::Now(Outcome::DownAlready) };
+        let rest = if member.state.is_vanishing() { Rest::Vanish } else { rest };
+        let after = match rest {
+            Rest::StayDown => Next::StayDown,
+            Rest::Vanish => Next::Vanish,
+        };
+        match &mut member.state {
+            Instance::Starting { arrival, .. } => *arrival = Arrival::IsStopped(after),
+            Instance::Running { .. } => self.terminate(id, self.grace_ends(now), after, actions),
+            Instance::Stopping { next, .. } => *next = after,
+            Instance::Unkillable { rest: kept, .. } => {
+                *kept = rest;
+                return Answer::Now(Outcome::Unkillable);
+            }
+            Instance::Waiting { .. } | Instance::BackingOff { .. } | Instance::Down => {
+                self.gone_after_all(id, rest);
+                return Answer::Now(Outcome::DownAlready);
+            }
+        }
+        Answer::When(Wish::Down)
+    }
+
+    fn grace_ends(&self, now: Time) -> Time {
+        now.saturating_add(self.settings.grace)
+    }
+}
