@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use procman::output::{Access, Colour, Format, Merge, Moment, Source, Stamp, StreamKey, Style};
+use procman::output::{Access, Colour, Format, Merge, Moment, Returns, Source, Stamp, StreamKey, Style};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -123,7 +123,8 @@ struct World {
 
 impl World {
     fn new(format: Format) -> World {
-        let style = Style { format, colour: Colour::Off, stamp: Stamp::Off, zone: TimeZone::UTC, width: 1 };
+        let (colour, returns, stamp) = (Colour::Off, Returns::Kept, Stamp::Off);
+        let style = Style { format, colour, returns, stamp, zone: TimeZone::UTC, width: 1 };
         let now = Moment { time: Duration::ZERO, wall: jiff::Timestamp::UNIX_EPOCH };
         let system = Source { name: "system".to_owned(), pid: 1, position: None };
         let mut merge = Merge::new(style, system, now);

@@ -7,7 +7,7 @@ use crate::cli::args::{self, Common};
 use crate::cli::error::Failure;
 use crate::cli::load::App;
 use crate::config::{ColorChoice, LogFormat, Options, Timestamp};
-use crate::output::{Colour, Format, Stamp, Style};
+use crate::output::{Colour, Format, Returns, Stamp, Style};
 use crate::runtime::{self, Failed, Job, Outcome};
 use crate::supervisor::Settings;
 use crate::sys::guard::{self, Side};
@@ -78,7 +78,8 @@ pub fn style(options: &Options, width: usize) -> Result<Style, Failure> {
         ColorChoice::Never => no_colour(),
         ColorChoice::Auto => colour_of_environment(),
     };
-    Ok(Style { format, colour, stamp, zone, width })
+    let returns = if stdout_is_terminal() { Returns::Prefixed } else { Returns::Kept };
+    Ok(Style { format, colour, returns, stamp, zone, width })
 }
 
 /// Decides as <https://no-color.org> and <https://bixense.com/clicolors> have it.

@@ -4,16 +4,19 @@
 //! what is to be written to a batch. Reading and writing are the work of
 //! [`runtime::pump`](crate::runtime::pump).
 
+mod fold;
 mod held;
 mod json;
 mod lines;
 mod merge;
 mod page;
+mod returns;
 mod style;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;
 
+pub use fold::Fold;
 pub use merge::{Merge, Moment};
 pub use page::{Access, Source, StreamKey};
-pub use style::{Colour, Format, Stamp, StampError, Style};
+pub use style::{Colour, Format, Returns, Stamp, StampError, Style};

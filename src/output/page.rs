@@ -12,7 +12,8 @@ use memchr::memchr;
 
 use crate::output::json::Record;
 use crate::output::lines::{leaves_colour_on, split_lines, split_lines_inclusive};
-use crate::output::style::{Colour, Format, Style};
+use crate::output::returns::{Cursor, goes_on, write_behind_prefix};
+use crate::output::style::{Colour, Format, Returns, Style};
 
 /// How long a line that flows keeps the output to itself when others have something to write.
 const TURN: Duration = Duration::from_millis(250);
@@ -102,13 +103,16 @@ pub enum Pace {
 struct OpenLine {
     owner: Option<StreamKey>,
     pace: Pace,
+    /// What stands between its prefix and its text.
+    separator: char,
+    cursor: Cursor,
 }
 
 impl Page {
-    /// Returns an empty page. Only text has colours.
+    /// Returns an empty page. Only text has colours and prefixes.
     pub fn new(mut style: Style) -> Self {
         if style.format != Format::Text {
-            style.colour = Colour::Off;
+            (style.colour, style.returns) = (Colour::Off, Returns::Kept);
         }
         Page {
             style,
@@ -204,35 +208,42 @@ impl Page {
         let colours = self.style.colour != Colour::Off && memchr(ESCAPE, lines).is_some();
         self.prefix.clear();
         author.write_prefix(&mut self.prefix, &self.style, &self.stamp, '|');
+        let returns = self.style.returns == Returns::Prefixed && memchr(b'\r', lines).is_some();
         let (prefix, batch) = (self.prefix.as_slice(), &mut self.batch);
+        let reset = if colours { RESET } else { &[] };
         for line in split_lines_inclusive(lines) {
             batch.extend_from_slice(prefix);
-            if colours && leaves_colour_on(line) {
-                batch.extend_from_slice(&line[..line.len() - 1]);
+            let is_reset = colours && leaves_colour_on(line);
+            let text = if is_reset { &line[..line.len() - 1] } else { line };
+            if returns {
+                write_behind_prefix(batch, text, prefix, reset);
+            } else {
+                batch.extend_from_slice(text);
+            }
+            if is_reset {
                 batch.extend_from_slice(RESET);
                 batch.push(b'\n');
-            } else {
-                batch.extend_from_slice(line);
             }
         }
     }
 
     fn write_text(&mut self, author: &Author, piece: &[u8], end: End) {
-        let pace = self.pace(author);
-        match (pace, author.line) {
-            (Some(_), _) => {}
-            (None, Line::Whole) => {
-                self.cut();
-                author.write_prefix(&mut self.batch, &self.style, &self.stamp, '|');
-            }
+        let open = self.open.filter(|open| open.owner == author.key);
+        let pace = open.map(|open| open.pace);
+        let separator = match (open, author.line) {
+            (Some(open), _) => open.separator,
             // The newline that the cut has made is all that was missing.
             (None, Line::Begun) if piece.is_empty() && end == End::Line => return,
-            (None, Line::Begun) => {
-                self.cut();
-                author.write_prefix(&mut self.batch, &self.style, &self.stamp, '+');
-            }
+            (None, Line::Begun) => '+',
+            (None, Line::Whole) => '|',
+        };
+        if open.is_none() {
+            self.cut();
+            author.write_prefix(&mut self.batch, &self.style, &self.stamp, separator);
         }
-        self.batch.extend_from_slice(piece);
+        let cursor = open.map_or(Cursor::Within, |open| open.cursor);
+        self.write_from(author, separator, cursor, piece);
+        let cursor = Cursor::after(piece).unwrap_or(cursor);
         let pace = match (end, pace) {
             (End::Line, None) => {
                 if leaves_colour_on(piece) {
@@ -246,7 +257,24 @@ impl Page {
             (End::Flow, Some(Pace::Contended(since))) => Pace::Contended(since),
             (End::Flow, Some(Pace::Paused | Pace::Flowing) | None) => Pace::Flowing,
         };
-        self.open = Some(OpenLine { owner: author.key, pace });
+        self.open = Some(OpenLine { owner: author.key, pace, separator, cursor });
+    }
+
+    /// Writes a piece of an author's line where the line has been left.
+    fn write_from(&mut self, author: &Author, separator: char, cursor: Cursor, piece: &[u8]) {
+        let goes_on = cursor == Cursor::Returned && goes_on(piece);
+        if self.style.returns == Returns::Kept || (!goes_on && memchr(b'\r', piece).is_none()) {
+            return self.batch.extend_from_slice(piece);
+        }
+        self.prefix.clear();
+        author.write_prefix(&mut self.prefix, &self.style, &self.stamp, separator);
+        if goes_on {
+            // What was written before may have left a colour on.
+            self.reset_colour();
+            self.batch.extend_from_slice(&self.prefix);
+        }
+        let reset = if self.style.colour == Colour::Off { &[] } else { RESET };
+        write_behind_prefix(&mut self.batch, piece, &self.prefix, reset);
     }
 
     fn write_record(&mut self, author: &Author, piece: &[u8], end: End) {

@@ -44,6 +44,15 @@ pub enum Colour {
     Off,
 }
 
+/// What becomes of a `\r` within a line, behind which the line would be written over its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returns {
+    /// Nothing: for a file.
+    Kept,
+    /// The prefix follows it again: for a terminal.
+    Prefixed,
+}
+
 /// The time in front of each line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stamp {
@@ -86,6 +95,8 @@ pub struct Style {
     pub format: Format,
     /// Whether prefixes are coloured.
     pub colour: Colour,
+    /// What a `\r` in lines of text does to their prefix.
+    pub returns: Returns,
     /// The time in front of lines of text.
     pub stamp: Stamp,
     /// The zone that the time is shown in.
@@ -114,6 +125,15 @@ impl Style {
             }
             (Format::Json, _) | (Format::Text, Stamp::Format(_)) => wall,
         }
+    }
+
+    /// Returns how many columns the prefix of a line takes at this time. Only a time format of one's own may make it
+    /// change.
+    pub fn prefix_width(&self, wall: Timestamp) -> usize {
+        let mut prefix = Vec::new();
+        let style = Style { colour: Colour::Off, ..self.clone() };
+        style.write_prefix(&mut prefix, &style.time(wall), "", None, '|');
+        String::from_utf8_lossy(&prefix).chars().count()
     }
 
     fn strftime(&self, format: &str, wall: Timestamp) -> String {
@@ -154,10 +174,11 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use super::{Colour, Format, Stamp, Style};
+    use super::{Colour, Format, Returns, Stamp, Style};
 
     fn style(colour: Colour, stamp: Stamp) -> Style {
-        Style { format: Format::Text, colour, stamp, zone: TimeZone::UTC, width: 8 }
+        let (format, returns) = (Format::Text, Returns::Kept);
+        Style { format, colour, returns, stamp, zone: TimeZone::UTC, width: 8 }
     }
 
     #[track_caller]
@@ -172,6 +193,20 @@ mod tests {
         check(&style(Colour::Off, Stamp::Seconds), Some(0), "web.1", "00:00:00 web.1    | ");
         check(&style(Colour::Off, Stamp::Off), Some(0), "web.1", "web.1    | ");
         check(&style(Colour::Off, Stamp::Seconds), None, "system", "00:00:00 system   | ");
+    }
+
+    #[test]
+    fn the_width_of_a_prefix_is_that_of_what_is_seen() {
+        let own = Stamp::parse("um %H Uhr – ").expect("a good format");
+        for (stamp, expected) in [(Stamp::Off, 11), (Stamp::Seconds, 20), (own, 24)] {
+            for colour in [Colour::On, Colour::Off] {
+                assert_eq!(style(colour, stamp.clone()).prefix_width(Timestamp::UNIX_EPOCH), expected);
+            }
+        }
+        for format in [Format::Json, Format::Raw] {
+            let style = Style { format, ..style(Colour::On, Stamp::Seconds) };
+            assert_eq!(style.prefix_width(Timestamp::UNIX_EPOCH), 0);
+        }
     }
 
     #[test]

@@ -7,8 +7,10 @@ mod walks;
 
 use std::time::Duration;
 
-use crate::output::tests::transcript::{Player, check, check_as, coloured, json, raw, text, timed};
-use crate::output::{Access, Stamp, StreamKey};
+use crate::output::tests::transcript::{
+    Player, check, check_as, coloured, json, on_terminal, raw, text, timed,
+};
+use crate::output::{Access, Colour, Returns, Stamp, StreamKey, Style};
 
 // Lines
 
@@ -686,6 +688,75 @@ fn a_record_holds_back_half_a_character() {
         a: \n                      -> a "�" lossy
         "#,
     );
+}
+
+// Returns to the beginning of a line, on a terminal
+
+#[test]
+fn what_goes_back_to_the_beginning_of_its_line_goes_back_to_the_prefix() {
+    check_as(
+        &on_terminal(),
+        r"
+        a: 10%\r20%\r30%\n    -> a | 10%\ra | 20%\ra | 30%\n
+        a: \r10%\r20%\n       -> a | \ra | 10%\ra | 20%\n
+        # At the end of a line nothing would be overwritten.
+        a: one\r\ntwo\r\r\n   -> a | one\r\na | two\r\r\n
+        a: x\r\ry\n           -> a | x\r\ra | y\n
+        a: \e[2K\r\e[Kx\n     -> a | \e[2K\ra | \e[Kx\n
+        ",
+    );
+}
+
+#[test]
+fn a_progress_bar_that_grows_stays_behind_its_prefix() {
+    check_as(
+        &on_terminal(),
+        r"
+        a: 10%             ->
+        +250ms             -> a | 10%
+        +1s a: \r20%       -> \ra | 20%
+        +1s a: \r          -> \r
+        +1s a: 30%\r       -> a | 30%\r
+        +1s a: \r40%\r     -> \ra | 40%\r
+        # The others begin a line of their own, and it goes on in another.
+        b: tick\n          -> \nb | tick\n
+        a: 50%\r           ->
+        +250ms             -> a + 50%\r
+        +1s a: 60%\r       -> a + 60%\r
+        +1s a: 70%\n       -> a + 70%\n
+        a: 10%\r           ->
+        +250ms             -> a | 10%\r
+        +1s a: \ndone\n    -> \na | done\n
+        ",
+    );
+}
+
+#[test]
+fn no_colour_reaches_a_prefix_that_is_written_again() {
+    check_as(
+        &Style { returns: Returns::Prefixed, colour: Colour::Reset, ..text() },
+        r"
+        a: \e[32m10%\r20%\e[0m\r30%\n  -> a | \e[32m10%\r\e[0ma | 20%\e[0m\ra | 30%\n
+        a: \e[32m10%\r                 ->
+        +250ms                         -> a | \e[32m10%\r
+        a: 20%                         -> \e[0ma | 20%
+        a: \n                          -> \e[0m\n
+        ",
+    );
+}
+
+#[test]
+fn only_text_has_a_prefix_that_a_return_needs() {
+    check_as(
+        &Style { returns: Returns::Prefixed, ..raw() },
+        r"
+        a: 10%\r20%\n        -> 10%\r20%\n
+        a: 10%\r             ->
+        +250ms               -> 10%\r
+        +1s a: 20%\n         -> 20%\n
+        ",
+    );
+    check_as(&Style { returns: Returns::Prefixed, ..json() }, r#"a: 10%\r20%\n -> a "10%\r20%""#);
 }
 
 // Deadlines

@@ -18,7 +18,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::output::{Access, Colour, Format, Merge, Moment, Source, Stamp, StreamKey, Style};
+use crate::output::{Access, Colour, Format, Merge, Moment, Returns, Source, Stamp, StreamKey, Style};
 
 /// The streams of all transcripts; their position is their key, their process is one more.
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -49,11 +49,16 @@ pub fn check_as(style: &Style, transcript: &str) {
 }
 
 pub fn text() -> Style {
-    Style { format: Format::Text, colour: Colour::Off, stamp: Stamp::Off, zone: TimeZone::UTC, width: 1 }
+    let (format, colour, returns) = (Format::Text, Colour::Off, Returns::Kept);
+    Style { format, colour, returns, stamp: Stamp::Off, zone: TimeZone::UTC, width: 1 }
 }
 
 pub fn timed(stamp: Stamp) -> Style {
     Style { stamp, ..text() }
+}
+
+pub fn on_terminal() -> Style {
+    Style { returns: Returns::Prefixed, ..text() }
 }
 
 pub fn coloured() -> Style {
