@@ -49,6 +49,9 @@ pub struct Options {
     /// The form of the output.
     #[serde(deserialize_with = "scalar")]
     pub log_format: Option<LogFormat>,
+    /// When the instances get terminals.
+    #[serde(deserialize_with = "scalar")]
+    pub pty: Option<PtyChoice>,
 }
 
 impl Options {
@@ -65,6 +68,7 @@ impl Options {
             timestamp: self.timestamp.or(lower.timestamp),
             color: self.color.or(lower.color),
             log_format: self.log_format.or(lower.log_format),
+            pty: self.pty.or(lower.pty),
         }
     }
 }
@@ -248,6 +252,31 @@ impl FromStr for LogFormat {
     }
 }
 
+/// When each instance gets a pseudo-terminal of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PtyChoice {
+    /// When procman itself writes to a terminal.
+    #[default]
+    Auto,
+    /// Always; written `true` too.
+    Always,
+    /// Never; written `false` too.
+    Never,
+}
+
+impl FromStr for PtyChoice {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<PtyChoice, OptionError> {
+        match text {
+            "auto" => Ok(PtyChoice::Auto),
+            "always" | "true" => Ok(PtyChoice::Always),
+            "never" | "false" => Ok(PtyChoice::Never),
+            _ => Err(OptionError::new(text, "`auto`, `always` or `never`")),
+        }
+    }
+}
+
 /// A value of TOML that a command line could write too.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a string, a number, `true` or `false`")]
@@ -298,7 +327,9 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
-    use super::{ColorChoice, EnvPrecedence, LogFormat, Options, Port, Timeout, Timestamp, from_toml};
+    use super::{
+        ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Timeout, Timestamp, from_toml,
+    };
 
     #[track_caller]
     fn check(text: &str, expected: Options) {
@@ -330,6 +361,7 @@ mod tests {
             timestamp = "%H:%M"
             color = "always"
             log-format = "json"
+            pty = "never"
         "#;
         let expected = Options {
             procfile: Some("Procfile.dev".into()),
@@ -342,6 +374,7 @@ mod tests {
             timestamp: Some(Timestamp::Format("%H:%M".to_owned())),
             color: Some(ColorChoice::Always),
             log_format: Some(LogFormat::Json),
+            pty: Some(PtyChoice::Never),
         };
         check(text, expected);
     }
@@ -355,6 +388,7 @@ mod tests {
         check("timestamp = false", Options { timestamp: Some(Timestamp::Off), ..Options::default() });
         check("timestamp = true", Options { timestamp: Some(Timestamp::Default), ..Options::default() });
         check("color = false", Options { color: Some(ColorChoice::Never), ..Options::default() });
+        check("pty = true", Options { pty: Some(PtyChoice::Always), ..Options::default() });
         let env = Some(vec![PathBuf::from("a"), PathBuf::from("b")]);
         check("env = 'a, b,'", Options { env, ..Options::default() });
         check("env = ''", Options { env: Some(vec![]), ..Options::default() });
@@ -365,7 +399,8 @@ mod tests {
         check_error(
             "port = 1\nprot = 2\n",
             "2:1 unknown field `prot`, expected one of `procfile`, `root`, `env`, `port`, `env-precedence`, \
-             `formation`, `timeout`, `timestamp`, `color`, `log-format`",
+             `formation`, `timeout`, `timestamp`, `color`, `log-format`, \
+             `pty`",
         );
     }
 
@@ -378,6 +413,7 @@ mod tests {
         check_error("timeout = 'x'", "1:11 `x` is not a number of seconds from 0 to 31536000");
         check_error("timestamp = ''", "1:13 `` is not `true`, `false` or a time format");
         check_error("color = 'é'", "1:9 `é` is not `auto`, `always` or `never`");
+        check_error("pty = 1", "1:7 `1` is not `auto`, `always` or `never`");
         check_error("log-format = 'xml'", "1:14 `xml` is not `text`, `json` or `raw`");
         check_error("env-precedence = 1", "1:18 `1` is not `file` or `shell`");
         check_error("color = []", "1:9 expected a string, a number, `true` or `false`");

@@ -47,6 +47,8 @@ impl Signal {
     pub const TTIN: Signal = Signal(21);
     /// A process writes to the terminal or changes it in the background.
     pub const TTOU: Signal = Signal(22);
+    /// The terminal has another size.
+    pub const WINCH: Signal = Signal(28);
     /// A child ended or stopped.
     pub const CHLD: Signal = Signal(numbers::CHLD);
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use procman::config::{ColorChoice, EnvPrecedence, LogFormat, Options, Port, Timeout, Timestamp};
+use procman::config::{ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Timeout, Timestamp};
 use procman::config::{Fault, from_foreman, from_toml};
 
 use super::text::{check_message, commented, dos, introduced, marked, place, unix};
@@ -102,7 +102,7 @@ fn fits_foreman(options: &Options) -> bool {
     let files = options.env.iter().flatten().map(|file| shown(file));
     let is_listable = |file: &str| !file.is_empty() && !file.contains(',') && file.trim() == file;
     let is_line = |text: &str| !text.contains(['\n', '\r']);
-    let is_said = options.env_precedence.is_none() && options.log_format.is_none();
+    let is_said = options.env_precedence.is_none() && options.log_format.is_none() && options.pty.is_none();
     is_said && files.clone().all(is_listable) && texts.chain(files).all(is_line)
 }
 
@@ -119,6 +119,7 @@ fn keys(options: &Options) -> Vec<&'static str> {
         timestamp,
         color,
         log_format,
+        pty,
     } = options;
     let set = [
         ("procfile", procfile.is_some()),
@@ -131,6 +132,7 @@ fn keys(options: &Options) -> Vec<&'static str> {
         ("timestamp", timestamp.is_some()),
         ("color", color.is_some()),
         ("log-format", log_format.is_some()),
+        ("pty", pty.is_some()),
     ];
     set.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
 }
@@ -183,6 +185,11 @@ fn written(options: &Options, form: Form) -> String {
                 LogFormat::Text => "text",
                 LogFormat::Json => "json",
                 LogFormat::Raw => "raw",
+            }),
+            "pty" => quoted(match options.pty? {
+                PtyChoice::Auto => "auto",
+                PtyChoice::Always => "always",
+                PtyChoice::Never => "never",
             }),
             _ => return None,
         };

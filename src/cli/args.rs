@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use crate::config::{ColorChoice, EnvPrecedence, LogFormat, Options, Port, Timeout, Timestamp};
+use crate::config::{ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Timeout, Timestamp};
 
 /// Run the processes of a Procfile
 #[derive(Debug, Parser)]
@@ -131,6 +131,11 @@ pub struct Start {
     #[arg(value_parser = words(&["text", "json", "raw"]).try_map(|word| word.parse::<LogFormat>()))]
     #[arg(hide_possible_values = true)]
     pub log_format: Option<LogFormat>,
+    /// Use ptys: auto, always, never [default: auto]
+    #[arg(long, value_name = "WHEN", env = "PROCMAN_PTY", hide_env = true)]
+    #[arg(value_parser = words(&["auto", "always", "never"]).try_map(|word| word.parse::<PtyChoice>()))]
+    #[arg(hide_possible_values = true)]
+    pub pty: Option<PtyChoice>,
 }
 
 /// Arguments of `run`.
@@ -177,6 +182,7 @@ impl Start {
             timestamp: if self.no_timestamp { Some(Timestamp::Off) } else { self.timestamp.clone() },
             color: if self.no_color { Some(ColorChoice::Never) } else { self.color },
             log_format: self.log_format,
+            pty: self.pty,
             ..Options::default()
         }
     }

@@ -6,9 +6,9 @@ use std::ffi::OsStr;
 use crate::cli::args::{self, Common};
 use crate::cli::error::Failure;
 use crate::cli::load::App;
-use crate::config::{ColorChoice, LogFormat, Options, Timestamp};
+use crate::config::{ColorChoice, LogFormat, Options, PtyChoice, Timestamp};
 use crate::output::{Colour, Format, Returns, Stamp, Style};
-use crate::runtime::{self, Failed, Job, Outcome};
+use crate::runtime::{self, Failed, Job, Outcome, Wanted};
 use crate::supervisor::Settings;
 use crate::sys::guard::{self, Side};
 use crate::sys::link::Peer;
@@ -24,6 +24,11 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     }
     let formation = app.formation(&start.names)?;
     let style = style(&app.options, formation.name_width())?;
+    let wanted = match app.options.pty.unwrap_or_default() {
+        PtyChoice::Always => Wanted::Terminals,
+        PtyChoice::Auto if stdout_is_terminal() => Wanted::Terminals,
+        PtyChoice::Auto | PtyChoice::Never => Wanted::Pipes,
+    };
     let grace = app.options.timeout.unwrap_or_default().0;
     let notices = if formation.release_skipped() {
         vec!["`release` is left out: it runs when asked for, as `procman run release` does".to_owned()]
@@ -38,7 +43,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         Side::Supervisor(guard, link) => (guard, link),
     };
     let settings = Settings { grace };
-    let job = Job { plan: &plan, settings, style, notices, inherited, guard, link };
+    let job = Job { plan: &plan, settings, style, wanted, notices, inherited, guard, link };
     let outcome = runtime::run(job).map_err(|failed| match failed {
         Failed::System(error) => Failure::System(error),
         Failed::OpenFiles(shortage) => Failure::OpenFiles(shortage),

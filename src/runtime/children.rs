@@ -112,6 +112,7 @@ impl Runtime<'_> {
     fn forget(&mut self, id: &InstanceId) {
         if let Some(live) = self.instances.remove(id) {
             let last = live.exit.map(|exit| reason::of_end(self.plan, id, exit)).unwrap_or_default();
+            self.terminals.remove(&id.to_string());
             self.pump.close(live.stream, last);
             self.tell_guard(FromSupervisor::GroupEnded(live.group));
         }

@@ -13,12 +13,14 @@ mod order;
 pub mod pump;
 mod reason;
 mod sink;
+mod terminals;
 
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::io;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
@@ -32,8 +34,9 @@ use crate::runtime::escapees::Escapees;
 use crate::runtime::facts::{hear, noted, signalled};
 use crate::runtime::groups::Groups;
 use crate::runtime::pump::{Note, Pump};
+use crate::runtime::terminals::size_beside;
 use crate::supervisor::{Action, Event, Receiver, Request, RequestId, Settings, Supervisor, Time};
-use crate::sys::child::{self, SpawnError};
+use crate::sys::child::{self, Output, SpawnError};
 use crate::sys::cleanup::Cleanup;
 use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::memory::OutOfMemory;
@@ -44,6 +47,7 @@ use crate::sys::{census, signals, stdio};
 
 pub use crate::runtime::failed::{Failed, Shortage};
 pub use crate::runtime::order::with_order;
+pub use crate::runtime::terminals::{AttachError, Attachment, Terminals, Wanted};
 
 /// How soon to try again to tell the guard something when it has been told faster than it listens.
 const FLUSH_AGAIN: Duration = Duration::from_millis(10);
@@ -64,6 +68,8 @@ pub struct Job<'a> {
     pub settings: Settings,
     /// How their output looks.
     pub style: Style,
+    /// What the instances are to write to.
+    pub wanted: Wanted,
     /// Lines of procman's own to show first.
     pub notices: Vec<String>,
     /// What procman was started with.
@@ -109,6 +115,11 @@ struct Runtime<'a> {
     /// Every instance that has been spawned and of which something may be alive.
     instances: BTreeMap<InstanceId, Live>,
     groups: Groups,
+    wanted: Wanted,
+    has_lacked_terminal: bool,
+    terminals: Terminals,
+    /// How many columns the prefix of a line takes.
+    prefix: usize,
     /// Watched from the first spawn on, which does not wait for it.
     memory: Option<OutOfMemory>,
     pump: Pump,
@@ -148,6 +159,7 @@ impl<'a> Runtime<'a> {
     fn new(job: Job<'a>) -> io::Result<Self> {
         let own = census::own_pid();
         let system = Source { name: "system".to_owned(), pid: own.0, position: None };
+        let prefix = job.style.prefix_width(Timestamp::now());
         let (mut pump, notes) = Pump::start(job.style, system)?;
         job.notices.into_iter().for_each(|notice| pump.say(notice));
         let (end_sender, ends) = mpsc::unbounded_channel();
@@ -157,6 +169,10 @@ impl<'a> Runtime<'a> {
             supervisor: Supervisor::new(job.settings, job.plan.types()),
             instances: BTreeMap::new(),
             groups: Groups::new(),
+            wanted: job.wanted,
+            has_lacked_terminal: false,
+            terminals: Terminals::new(size_beside(prefix)),
+            prefix,
             memory: None,
             pump,
             notes,
@@ -224,7 +240,7 @@ impl<'a> Runtime<'a> {
         tokio::select! {
             biased;
             received = self.signals.read_some(|signals| (signals.pending(), signals.left())) => {
-                let mut events = self.received(&received?);
+                let mut events = self.received(received?);
                 // However many signals come, here or there, and facts below.
                 if children_are_due {
                     events.extend(self.see_to_children());
@@ -251,7 +267,7 @@ impl<'a> Runtime<'a> {
             () = sleep_until(deadline.unwrap_or(self.began).into()), if deadline.is_some() => {
                 // What has continued this process comes before what is due because it stood still.
                 let received = self.signals.get_mut().pending();
-                let mut events = self.received(&received);
+                let mut events = self.received(received);
                 if self.children_at.is_some() {
                     events.extend(self.see_to_children());
                 }
@@ -262,7 +278,7 @@ impl<'a> Runtime<'a> {
         }
     }
 
-    fn received(&mut self, received: &[Received]) -> Vec<Event> {
+    fn received(&mut self, received: Vec<Received>) -> Vec<Event> {
         let mut events = Vec::new();
         if self.told.is_some() && received.iter().any(|received| received.signal == Signal::CONT) {
             // How long it stood still is not known, only that it did not longer than this.
@@ -272,7 +288,8 @@ impl<'a> Runtime<'a> {
             self.see_to_children_soon();
         }
         received.iter().for_each(|received| self.continue_guard(*received));
-        events.extend(received.iter().map(|received| signalled(*received, Receiver::Supervisor)));
+        let news = self.resized(received).into_iter();
+        events.extend(news.map(|received| signalled(received, Receiver::Supervisor)));
         events
     }
 
@@ -290,7 +307,7 @@ impl<'a> Runtime<'a> {
 
     fn heard(&mut self, received: Vec<Received>, peer: Peer) -> Vec<Event> {
         let signal = |received| signalled(received, Receiver::Guard);
-        let mut events: Vec<Event> = received.into_iter().map(signal).collect();
+        let mut events: Vec<Event> = self.resized(received).into_iter().map(signal).collect();
         if peer == Peer::Gone {
             self.link = None;
             events.push(Event::GuardLost);
@@ -335,18 +352,24 @@ impl<'a> Runtime<'a> {
 
     fn spawn(&mut self, id: InstanceId) {
         let spawned = match self.plan.instance(&id) {
-            Some(invocation) => with_order(&invocation, self.open_files, child::spawn),
+            Some(invocation) => {
+                let streams = self.streams(&id);
+                with_order(&invocation, self.open_files, |order| child::spawn(order, streams))
+            }
             // The plan has been asked about every instance before the first was started.
             None => return self.facts.push(Event::SpawnFailed { id, exit: Exit::Code(1) }),
         };
         match spawned {
-            Ok((mut child, pipe)) => {
+            Ok((mut child, output)) => {
                 let pid = child.pid();
                 let stream = StreamKey(self.next_stream);
                 self.next_stream += 1;
                 let position = self.plan.position(&id.process);
                 let source = Source { name: id.to_string(), pid: pid.0, position };
-                self.pump.open(stream, source, pipe, format!("started with pid {pid}"));
+                if let Output::Terminal(master) = &output {
+                    self.terminals.insert(id.to_string(), master.clone());
+                }
+                self.pump.open(stream, source, output, format!("started with pid {pid}"));
                 self.tell_guard(FromSupervisor::GroupStarted(pid));
                 self.instances.insert(id.clone(), Live { group: pid, stream, exit: None });
                 self.facts.push(Event::Spawned { id: id.clone(), pid });

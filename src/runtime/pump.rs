@@ -1,6 +1,6 @@
 //! The pump: one thread that carries what the instances write to standard output.
 //!
-//! It waits for all pipes at once, reads whichever have something, lets [`Merge`] make lines of it and
+//! It waits for all pipes and terminals at once, reads whichever have something, lets [`Merge`] make lines of it and
 //! writes them in one call. Reading and writing are one thread on purpose: handing every batch to another
 //! one costs more than it gains. When nobody reads standard output, the write blocks, so no pipe is read,
 //! so the instances block: that is all the back-pressure there is, and it touches nobody else, for
@@ -10,7 +10,7 @@ mod stream;
 mod trickle;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, ErrorKind, PipeReader};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Weak};
@@ -26,7 +26,7 @@ use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
 use crate::runtime::pump::stream::{Queued, READ, Stream};
 use crate::runtime::pump::trickle::Trickle;
 use crate::runtime::sink::{Sink, Tally};
-use crate::sys::child::waiting_bytes;
+use crate::sys::child::{Output, waiting_bytes};
 use crate::sys::signals::{allow_interruption, interrupt};
 use crate::sys::stdio::stdout_has_reader;
 
@@ -62,15 +62,15 @@ pub struct Pump {
     unannounced: usize,
     waker: Arc<Waker>,
     tally: Arc<Tally>,
-    /// The pipes that the pump may not have emptied yet.
-    pipes: Vec<Weak<PipeReader>>,
+    /// The pipes and terminals that the pump may not have emptied yet.
+    outputs: Vec<Weak<Output>>,
     thread: JoinHandle<()>,
 }
 
 #[derive(Debug)]
 enum Command {
-    /// Show a line about a new instance, then what comes out of its pipe.
-    Open { key: StreamKey, source: Source, pipe: Arc<PipeReader>, first: String },
+    /// Show a line about a new instance, then what it writes.
+    Open { key: StreamKey, source: Source, output: Arc<Output>, first: String },
     /// Nothing of the instance is alive: write what is left, then a line about its end, and forget it.
     Close { key: StreamKey, last: String },
     /// Show a line of procman's own.
@@ -112,18 +112,18 @@ impl Pump {
             largest_read: 0,
         };
         let thread = thread::Builder::new().name("pump".to_owned()).spawn(move || worker.run())?;
-        Ok((Pump { commands, unannounced: 0, waker, tally, pipes: Vec::new(), thread }, reports))
+        Ok((Pump { commands, unannounced: 0, waker, tally, outputs: Vec::new(), thread }, reports))
     }
 
-    /// Shows what comes out of `pipe` as lines of `source`, behind the line `first`.
-    pub fn open(&mut self, key: StreamKey, source: Source, pipe: PipeReader, first: String) {
-        let pipe = Arc::new(pipe);
+    /// Shows what comes out of `output` as lines of `source`, behind the line `first`.
+    pub fn open(&mut self, key: StreamKey, source: Source, output: Output, first: String) {
+        let output = Arc::new(output);
         // Before the list grows, those leave it that are gone.
-        if self.pipes.len() == self.pipes.capacity() {
-            self.pipes.retain(|pipe| pipe.strong_count() > 0);
+        if self.outputs.len() == self.outputs.capacity() {
+            self.outputs.retain(|output| output.strong_count() > 0);
         }
-        self.pipes.push(Arc::downgrade(&pipe));
-        self.send(Command::Open { key, source, pipe, first });
+        self.outputs.push(Arc::downgrade(&output));
+        self.send(Command::Open { key, source, output, first });
     }
 
     /// Forgets an instance of which nothing is alive, after what it has written and the line `last`.
@@ -149,8 +149,8 @@ impl Pump {
             interrupt(&self.thread);
             self.tally.wait_while(before);
         }
-        let waiting =
-            || self.pipes.iter().filter_map(Weak::upgrade).map(|pipe| waiting_bytes(&*pipe)).sum::<usize>();
+        let outputs = || self.outputs.iter().filter_map(Weak::upgrade);
+        let waiting = || outputs().map(|output| waiting_bytes(&*output)).sum::<usize>();
         let count = || waiting() + self.tally.missing();
         self.tally.at_rest(count)
     }
@@ -290,7 +290,7 @@ impl Worker {
                 return Progress::Waiting(until);
             }
             match command {
-                Command::Open { key, source, pipe, first } => self.open(key, source, pipe, &first),
+                Command::Open { key, source, output, first } => self.open(key, source, output, &first),
                 Command::Close { key, last } => self.close(key, &last),
                 Command::Say(line) => self.merge.say_system(&line),
                 Command::Drain => {
@@ -303,10 +303,10 @@ impl Worker {
         Progress::Idle
     }
 
-    fn open(&mut self, key: StreamKey, source: Source, pipe: Arc<PipeReader>, first: &str) {
+    fn open(&mut self, key: StreamKey, source: Source, output: Arc<Output>, first: &str) {
         self.merge.open(key, source);
         self.merge.say(key, first);
-        let stream = Stream::new(pipe);
+        let stream = Stream::new(output);
         if let Err(error) = stream.register(self.poll.registry(), Token(key.0)) {
             self.merge.say(key, &format!("its output cannot be read: {error}"));
         }
@@ -409,6 +409,9 @@ impl Worker {
             }
             self.write_if_large();
         }
+        if let Some(stream) = self.streams.get_mut(&key) {
+            self.merge.feed(key, stream.rest());
+        }
     }
 
     /// Reads at most `most` bytes and returns how many came; less than asked means that no more is there.
@@ -416,7 +419,9 @@ impl Worker {
         let Some(stream) = self.streams.get_mut(&key) else { return 0 };
         let length = stream.read(&mut self.buffer[..most]);
         self.largest_read = self.largest_read.max(length);
-        self.merge.feed(key, &self.buffer[..length]);
+        for part in stream.meant(&mut self.buffer[..length]).into_iter().filter(|part| !part.is_empty()) {
+            self.merge.feed(key, part);
+        }
         if stream.is_hot() && self.hot_pipes < HOT_PIPES {
             self.hot_pipes += 1;
             stream.grow();

@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, PipeReader};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +21,10 @@ use crate::process::{Exit, Pid, Signal};
 #[cfg(all(target_os = "linux", not(procman_portable)))]
 use crate::sys::direct::start;
 use crate::sys::interpreter::{Missing, Search};
-use crate::sys::{signals, wait};
+use crate::sys::pty::{Master, Pair};
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+use crate::sys::spawn::Streams as Given;
+use crate::sys::{pty, signals, wait};
 
 /// What to start, and with what.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +106,7 @@ impl SpawnError {
     }
 }
 
-/// How many descriptors of procman's an instance needs for its life: the pipe, and where there is one the pidfd.
+/// How many descriptors of procman's an instance needs for its life: its [`Output`], and where there is one the pidfd.
 pub const DESCRIPTORS: u64 = if cfg!(all(target_os = "linux", not(procman_portable))) { 2 } else { 1 };
 
 /// How many more are needed for a while: to spawn, to look at `/proc`.
@@ -131,19 +134,46 @@ fn duplicate(descriptor: impl AsFd, least: i32) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Starts a process as the leader of a group of its own, and returns it with the pipe that it writes to.
+/// What an instance is to read and write.
+#[derive(Debug)]
+pub enum Streams {
+    /// `/dev/null`, and one pipe for output and errors, so that their order is kept.
+    Pipe,
+    /// A terminal of its own, for all three.
+    Terminal(pty::Pair),
+}
+
+/// What an instance writes to, as procman reads it. Reading never waits.
+#[derive(Debug)]
+pub enum Output {
+    /// A pipe.
+    Pipe(PipeReader),
+    /// A terminal.
+    Terminal(Master),
+}
+
+/// Starts a process as the leader of a group of its own, or of a session if it gets a terminal, and returns it with what
+/// it writes to.
 ///
-/// It gets `/dev/null` as input, one pipe as output and error (so their order is kept), default signal
-/// dispositions, an empty signal mask, and no other descriptor. On Linux it is killed if the calling
-/// *thread* ends: call this from one that lives as long as procman. The program of `order` is a path.
-pub fn spawn(order: &Order<'_>) -> Result<(Child, PipeReader), SpawnError> {
-    let (reader, writer) = io::pipe().map_err(SpawnError::Resources)?;
-    set_nonblocking(&reader).map_err(SpawnError::Resources)?;
-    let reader = set_aside(reader);
-    let started = signals::while_blocked(|| start(order, writer)).map_err(SpawnError::Resources)?;
+/// It gets default signal dispositions, an empty signal mask, and no descriptor but its streams. On Linux it is killed if
+/// the calling *thread* ends: call this from one that lives as long as procman. The program of `order` is a path.
+pub fn spawn(order: &Order<'_>, streams: Streams) -> Result<(Child, Output), SpawnError> {
+    let (output, given) = match streams {
+        Streams::Pipe => {
+            let (reader, writer) = io::pipe().map_err(SpawnError::Resources)?;
+            set_nonblocking(&reader).map_err(SpawnError::Resources)?;
+            (Output::Pipe(set_aside(reader)), OwnedFd::from(writer))
+        }
+        Streams::Terminal(Pair { master, slave }) => (Output::Terminal(master), slave),
+    };
+    let given_streams = match output {
+        Output::Pipe(_) => Given::Pipe(given.as_fd()),
+        Output::Terminal(_) => Given::Terminal(given.as_fd()),
+    };
+    let started = signals::while_blocked(|| start(order, given_streams)).map_err(SpawnError::Resources)?;
     let (pid, watch) = started.map_err(|source| explain(order, source))?;
     match watch {
-        Ok(watch) => Ok((Child { pid, watch }, reader)),
+        Ok(watch) => Ok((Child { pid, watch }, output)),
         Err(error) => {
             // Nobody would notice its end, so it must not run.
             let _ = signals::signal_group(pid, Signal::KILL);
@@ -153,12 +183,36 @@ pub fn spawn(order: &Order<'_>) -> Result<(Child, PipeReader), SpawnError> {
     }
 }
 
+/// The instance's side of its streams.
+#[cfg(not(all(target_os = "linux", not(procman_portable))))]
+enum Given<'a> {
+    Pipe(BorrowedFd<'a>),
+    Terminal(BorrowedFd<'a>),
+}
+
 /// Starts the ordered process, all signals being blocked.
 #[cfg(not(all(target_os = "linux", not(procman_portable))))]
-fn start(order: &Order<'_>, output: io::PipeWriter) -> io::Result<(Pid, io::Result<wait::Watch>)> {
+fn start(order: &Order<'_>, streams: Given<'_>) -> io::Result<(Pid, io::Result<wait::Watch>)> {
     let mut command = command(order);
-    command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
     let (parent, open_files) = (std::process::id(), order.open_files);
+    match streams {
+        Given::Pipe(pipe) => {
+            let output = pipe.try_clone_to_owned()?;
+            command
+                .stdin(std::process::Stdio::null())
+                .stdout(output.try_clone()?)
+                .stderr(output)
+                .process_group(0);
+        }
+        Given::Terminal(terminal) => {
+            let terminal = terminal.try_clone_to_owned()?;
+            command.stdin(terminal.try_clone()?).stdout(terminal.try_clone()?).stderr(terminal);
+            // SAFETY: as below. Its input is the terminal by then.
+            unsafe {
+                command.pre_exec(|| pty::take(BorrowedFd::borrow_raw(0)));
+            }
+        }
+    }
     // SAFETY: between fork and exec only system calls are made, and no memory is allocated.
     unsafe {
         command.pre_exec(move || prepare(parent, open_files));
@@ -214,7 +268,16 @@ impl Child {
     }
 }
 
-/// Returns how many bytes wait in a pipe.
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Output::Pipe(pipe) => pipe.as_fd(),
+            Output::Terminal(master) => master.as_fd(),
+        }
+    }
+}
+
+/// Returns how many bytes wait in a pipe; of a terminal these may be more.
 pub fn waiting_bytes(pipe: &impl AsFd) -> usize {
     let mut count: libc::c_int = 0;
     // SAFETY: FIONREAD writes one int.
@@ -222,7 +285,7 @@ pub fn waiting_bytes(pipe: &impl AsFd) -> usize {
     if result == 0 { usize::try_from(count).unwrap_or_default() } else { 0 }
 }
 
-/// Returns whether anybody can still write into a pipe.
+/// Returns whether anybody can still write into a pipe or a terminal.
 pub fn has_writer(pipe: &impl AsFd) -> bool {
     let mut descriptors = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
     let hung_up = PollFlags::POLLHUP | PollFlags::POLLERR;

@@ -5,8 +5,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::io::{self, PipeWriter};
-use std::os::fd::AsFd;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -16,7 +15,7 @@ use crate::sys::interpreter::Search;
 use crate::sys::{spawn, wait};
 
 /// Starts the ordered process, all signals being blocked.
-pub fn start(order: &Order<'_>, output: PipeWriter) -> io::Result<(Pid, io::Result<wait::Watch>)> {
+pub fn start(order: &Order<'_>, streams: spawn::Streams<'_>) -> io::Result<(Pid, io::Result<wait::Watch>)> {
     let arguments: Vec<_> = [&order.program].into_iter().chain(order.arguments).copied().collect();
     let shell = spawn::Candidate { program: order.program, arguments: &arguments };
     let mut candidates = vec![shell];
@@ -35,7 +34,7 @@ pub fn start(order: &Order<'_>, output: PipeWriter) -> io::Result<(Pid, io::Resu
         candidates: &candidates,
         environment: &environment,
         directory: order.directory,
-        output: output.as_fd(),
+        streams,
     };
     let (parent, open_files) = (std::process::id(), order.open_files);
     let (pid, pidfd) = spawn::start(image, &|| prepare(parent, open_files))?;
@@ -73,6 +72,7 @@ fn path_in<'a>(order: &Order<'a>, variable: &str) -> Option<&'a Path> {
 mod tests {
     use std::ffi::OsStr;
     use std::io::{self, Read};
+    use std::os::fd::AsFd;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
@@ -80,6 +80,7 @@ mod tests {
     use crate::process::Pid;
     use crate::sys::child::Order;
     use crate::sys::signals::while_blocked;
+    use crate::sys::spawn::Streams;
     use crate::sys::wait;
 
     const SHELL: &str = "/bin/sh";
@@ -105,8 +106,11 @@ mod tests {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let (mut reader, writer) = io::pipe().unwrap();
-        let (Pid(pid), _watch) =
-            runtime.block_on(async { while_blocked(|| start(&order, writer)) }).unwrap().unwrap();
+        let (Pid(pid), _watch) = runtime
+            .block_on(async { while_blocked(|| start(&order, Streams::Pipe(writer.as_fd()))) })
+            .unwrap()
+            .unwrap();
+        drop(writer);
         let mut text = Vec::new();
         reader.read_to_end(&mut text).unwrap();
         wait::reap(Pid(pid));

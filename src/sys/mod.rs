@@ -19,6 +19,7 @@ pub mod interpreter;
 pub mod limits;
 pub mod link;
 pub mod memory;
+pub mod pty;
 pub mod ready;
 pub mod signals;
 pub mod socket;

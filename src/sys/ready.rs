@@ -19,6 +19,29 @@ pub enum Left {
     Something,
 }
 
+/// Something that may have to wait before it takes more.
+#[derive(Debug)]
+pub struct Writable<T: AsFd>(AsyncFd<Descriptor<T>>);
+
+impl<T: AsFd> Writable<T> {
+    /// Registers `inner`, which never waits, with the runtime that this is called in.
+    pub fn new(inner: T) -> io::Result<Self> {
+        // SAFETY: as with `Ready`.
+        let descriptor = unsafe { AsyncFd::register_with_interest(Descriptor(inner), Interest::WRITABLE)? };
+        Ok(Writable(descriptor))
+    }
+
+    /// Returns what `write` makes of it, as soon as that is not `WouldBlock`. May be dropped while it waits.
+    pub async fn write<R>(&self, mut write: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.0.async_io(Interest::WRITABLE, |inner| write(&inner.0)).await
+    }
+
+    /// Returns what is waited for.
+    pub fn get(&self) -> &T {
+        &self.0.get_ref().0
+    }
+}
+
 #[derive(Debug)]
 struct Descriptor<T>(T);
 

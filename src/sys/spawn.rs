@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::libc;
 
 use crate::process::Pid;
-use crate::sys::wait;
+use crate::sys::{pty, wait};
 
 /// What a new process is given.
 #[derive(Clone, Copy)]
@@ -32,8 +32,17 @@ pub struct Image<'a> {
     pub environment: &'a [(&'a OsStr, &'a OsStr)],
     /// Its working directory.
     pub directory: &'a Path,
-    /// Its standard output and error.
-    pub output: BorrowedFd<'a>,
+    /// What it reads and writes.
+    pub streams: Streams<'a>,
+}
+
+/// The standard streams of a new process.
+#[derive(Clone, Copy)]
+pub enum Streams<'a> {
+    /// This takes its output and errors, and `/dev/null` is its input.
+    Pipe(BorrowedFd<'a>),
+    /// All three are this terminal, which its session has to itself.
+    Terminal(BorrowedFd<'a>),
 }
 
 /// A program with its arguments.
@@ -45,7 +54,7 @@ pub struct Candidate<'a> {
     pub arguments: &'a [&'a OsStr],
 }
 
-/// Starts a process as the leader of a group of its own, with `/dev/null` as its input, and returns it when it runs its
+/// Starts a process as the leader of a group of its own, in a session of its own too if it gets a terminal, and returns it when it runs its
 /// program, with a pidfd where the system has those. `prepare` is the last thing done before that.
 ///
 /// The caller has blocked all signals, and `prepare` lifts that. It runs beside the other threads of this process, in
@@ -63,7 +72,7 @@ pub fn start(image: Image<'_>, prepare: &dyn Fn() -> io::Result<()>) -> io::Resu
         programs: candidates.iter().map(|(program, arguments)| (&**program, pointers(arguments))).collect(),
         environment: pointers(&environment),
         directory: CString::new(image.directory.as_os_str().as_bytes())?,
-        output: image.output,
+        streams: image.streams,
         prepare,
         error: AtomicI32::new(0),
     };
@@ -98,7 +107,7 @@ struct Start<'a> {
     programs: Vec<(&'a CStr, Vec<*const c_char>)>,
     environment: Vec<*const c_char>,
     directory: CString,
-    output: BorrowedFd<'a>,
+    streams: Streams<'a>,
     prepare: &'a dyn Fn() -> io::Result<()>,
     error: AtomicI32,
 }
@@ -116,12 +125,22 @@ extern "C" fn begin(start: *mut c_void) -> c_int {
 fn become_program(start: &Start<'_>) -> io::Result<Infallible> {
     // SAFETY: all pointers are to texts that end with NUL, and the arrays of them end with a null pointer.
     unsafe {
-        done(libc::setpgid(0, 0))?;
-        take_descriptors(start.output)?;
-        let null = done(libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC))?;
-        done(libc::dup2(null, 0))?;
-        done(libc::dup2(start.output.as_raw_fd(), 1))?;
-        done(libc::dup2(start.output.as_raw_fd(), 2))?;
+        let (input, output) = match start.streams {
+            Streams::Pipe(pipe) => {
+                done(libc::setpgid(0, 0))?;
+                take_descriptors(pipe)?;
+                let null = done(libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC))?;
+                (null, pipe.as_raw_fd())
+            }
+            Streams::Terminal(terminal) => {
+                pty::take(terminal)?;
+                take_descriptors(terminal)?;
+                (terminal.as_raw_fd(), terminal.as_raw_fd())
+            }
+        };
+        done(libc::dup2(input, 0))?;
+        done(libc::dup2(output, 1))?;
+        done(libc::dup2(output, 2))?;
         done(libc::chdir(start.directory.as_ptr()))?;
         (start.prepare)()?;
         for (program, arguments) in &start.programs {
@@ -178,7 +197,7 @@ mod tests {
 
     use nix::libc;
 
-    use super::{Candidate, Image, start};
+    use super::{Candidate, Image, Streams, start};
     use crate::sys::child::prepare;
     use crate::sys::signals::while_blocked;
     use crate::sys::wait;
@@ -198,7 +217,7 @@ mod tests {
             candidates: &[Candidate { program: arguments[0], arguments: &arguments }],
             environment: &environment,
             directory: Path::new(directory),
-            output: writer.as_fd(),
+            streams: Streams::Pipe(writer.as_fd()),
         };
         let (pid, _) = while_blocked(|| start(image, prepare))??;
         drop(writer);

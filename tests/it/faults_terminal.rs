@@ -41,10 +41,15 @@ fn colours_are_on_where_a_terminal_shows_them() {
 
 #[test]
 fn ctrl_c_reaches_each_instance_as_one_signal() {
+    ["auto", "never"].into_iter().for_each(check_ctrl_c);
+}
+
+#[track_caller]
+fn check_ctrl_c(pty: &str) {
     let app = App::new(&format!(
         "web: for name in HUP INT QUIT TERM; do trap \"echo got $name\" $name; done; {IDLE}; sleep 1; exit 0\n"
     ));
-    let mut command = app.procman(&["start", "--no-timestamp", "--no-color"]);
+    let mut command = app.procman(&["start", "--no-timestamp", "--no-color", "--pty", pty]);
     command.env("TERM", "xterm");
     let (running, mut keyboard) = app.run_on_terminal(command);
     running.wait_for("ready");
@@ -133,14 +138,19 @@ fn stopping_the_supervisor_stops_everything_too() {
 
 #[test]
 fn ctrl_z_gives_the_prompt_back_and_fg_goes_on() {
+    ["auto", "never"].into_iter().for_each(check_ctrl_z);
+}
+
+#[track_caller]
+fn check_ctrl_z(pty: &str) {
     let app = App::new(&format!("web: trap 'echo running' USR1; {IDLE_ON}\n"));
     let mut command = app.command("sh");
     // A shell with job control; what follows Ctrl-Z is its next command.
     command.args([
         "-c",
-        "set -m; \"$0\" start --no-timestamp --no-color; echo prompt $?; read line; fg; echo ended $?",
+        "set -m; \"$0\" start --no-timestamp --no-color --pty $1; echo prompt $?; read line; fg; echo ended $?",
     ]);
-    command.arg(procman());
+    command.arg(procman()).arg(pty);
     let (running, mut keyboard) = app.run_on_terminal(command);
     running.wait_for("ready");
     let guard = guard_of(running.pid());
@@ -227,7 +237,7 @@ fn an_instance_that_reads_the_terminal_is_stopped_and_that_is_said() {
     // Else Ctrl-C would throw away what has been typed before it.
     command.args([
         "-c",
-        "stty noflsh; trap : INT; \"$0\" start --no-timestamp --no-color; echo ended $?; read line; echo \"sh got $line\"",
+        "stty noflsh; trap : INT; \"$0\" start --no-timestamp --no-color --pty never; echo ended $?; read line; echo \"sh got $line\"",
     ]);
     command.arg(procman());
     let (running, mut keyboard) = app.run_on_terminal(command);
@@ -261,7 +271,9 @@ fn an_instance_that_takes_the_foreground_keeps_procman_from_nothing() {
          while True: signal.pause()\n",
     );
     let mut command = app.command("sh");
-    command.args(["-c", "stty tostop; exec \"$0\" start --no-timestamp --no-color"]).arg(procman());
+    command
+        .args(["-c", "stty tostop; exec \"$0\" start --no-timestamp --no-color --pty never"])
+        .arg(procman());
     let (running, _keyboard) = app.run_on_terminal(command);
     running.wait_for("| mine");
     go.open();

@@ -29,3 +29,4 @@ mod output;
 mod promises;
 mod run;
 mod support;
+mod terminals;

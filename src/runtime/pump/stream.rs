@@ -1,25 +1,29 @@
-//! The pipe of an instance as the pump reads it: whether it has ended, and whether it has to hold more.
+//! The pipe or terminal of an instance as the pump reads it: whether it has ended, and whether it has to hold more.
 
 use std::io::{ErrorKind, PipeReader, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use crate::sys::child::{grow_pipe, has_writer, waiting_bytes};
+use crate::output::Fold;
+use crate::sys::child::{Output, grow_pipe, has_writer, waiting_bytes};
+use crate::sys::pty::Master;
 
-/// How much of a pipe is read at once.
+/// How much of a pipe is read at once. No terminal holds as much.
 pub const READ: usize = 128 * 1024;
 /// What a pipe holds that has been found full again and again. A new one holds 64 KiB.
 const HOT_PIPE: i32 = 256 * 1024;
 /// How often a pipe must have been found full to count as hot.
 const HOT: u32 = 8;
 
-/// One pipe.
+/// One pipe or terminal.
 #[derive(Debug)]
 pub struct Stream {
-    pipe: Arc<PipeReader>,
+    output: Arc<Output>,
+    /// What its terminal has made of the ends of lines.
+    fold: Fold,
     full_reads: u32,
     size: Size,
     end: End,
@@ -51,45 +55,58 @@ pub enum Queued {
 }
 
 impl Stream {
-    /// Returns the stream of a pipe that is new.
-    pub fn new(pipe: Arc<PipeReader>) -> Self {
-        Stream { pipe, full_reads: 0, size: Size::Standard, end: End::Ahead, queued: Queued::No }
+    /// Returns the stream of what is new.
+    pub fn new(output: Arc<Output>) -> Self {
+        Stream {
+            output,
+            fold: Fold::default(),
+            full_reads: 0,
+            size: Size::Standard,
+            end: End::Ahead,
+            queued: Queued::No,
+        }
     }
 
     /// Has it announced when there is something to read.
     pub fn register(&self, registry: &Registry, token: Token) -> std::io::Result<()> {
-        registry.register(&mut SourceFd(&self.pipe.as_raw_fd()), token, Interest::READABLE)
+        registry.register(&mut SourceFd(&self.output.as_fd().as_raw_fd()), token, Interest::READABLE)
     }
 
     /// Has it announced no more.
     pub fn deregister(&self, registry: &Registry) {
         // Fails only where registering has failed.
-        let _ = registry.deregister(&mut SourceFd(&self.pipe.as_raw_fd()));
+        let _ = registry.deregister(&mut SourceFd(&self.output.as_fd().as_raw_fd()));
     }
 
-    /// Returns how many bytes can be read now.
+    /// Returns how many bytes can be read now, or more.
     pub fn waiting(&self) -> usize {
-        match self.end {
-            End::Ahead => waiting_bytes(&*self.pipe),
-            End::Reached => 0,
+        match (self.end, &*self.output) {
+            (End::Ahead, Output::Pipe(pipe)) => waiting_bytes(pipe),
+            // A terminal only tells of some.
+            (End::Ahead, Output::Terminal(_)) => READ,
+            (End::Reached, _) => 0,
         }
     }
 
     /// Returns whether anybody can still write into it.
     pub fn has_writer(&self) -> bool {
-        self.end == End::Ahead && has_writer(&*self.pipe)
+        self.end == End::Ahead && has_writer(&*self.output)
     }
 
     /// Reads at most what the buffer holds and returns how many bytes came; less means that no more is there.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
-        let length = loop {
-            match (&*self.pipe).read(buffer) {
-                Ok(length) => break length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        match &*self.output {
+            Output::Pipe(pipe) => match read_pipe(pipe, buffer) {
+                Some(length) => self.note(length),
                 // Nothing is there; the next byte is announced.
-                Err(_) => return 0,
-            }
-        };
+                None => 0,
+            },
+            Output::Terminal(master) => read_terminal(master, buffer),
+        }
+    }
+
+    /// Takes note of a read from a pipe.
+    fn note(&mut self, length: usize) -> usize {
         if length == 0 {
             self.end = End::Reached;
         }
@@ -100,6 +117,19 @@ impl Stream {
             self.full_reads = self.full_reads.saturating_add(1);
         }
         length
+    }
+
+    /// Returns what has been read as the instance has meant it, in two parts.
+    pub fn meant<'a>(&mut self, read: &'a mut [u8]) -> [&'a [u8]; 2] {
+        match *self.output {
+            Output::Pipe(_) => [&[], read],
+            Output::Terminal(_) => self.fold.fold(read).into(),
+        }
+    }
+
+    /// Returns what has been kept of that, for nothing follows.
+    pub fn rest(&mut self) -> &'static [u8] {
+        self.fold.rest()
     }
 
     /// Returns whether it should hold more.
@@ -115,6 +145,31 @@ impl Stream {
     /// Makes it larger.
     pub fn grow(&mut self) {
         self.size = Size::Grown;
-        grow_pipe(&*self.pipe, HOT_PIPE);
+        grow_pipe(&*self.output, HOT_PIPE);
     }
+}
+
+/// Reads once. Nothing means that nothing is there now, and 0 that nothing ever will be.
+fn read_pipe(mut pipe: &PipeReader, buffer: &mut [u8]) -> Option<usize> {
+    loop {
+        match pipe.read(buffer) {
+            Ok(length) => return Some(length),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Reads until nothing is there, which may not be for ever, or the buffer is full.
+fn read_terminal(master: &Master, buffer: &mut [u8]) -> usize {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match master.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    filled
 }

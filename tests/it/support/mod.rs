@@ -289,6 +289,15 @@ impl Keyboard {
     pub fn press(&mut self, keys: &str) {
         self.0.write_all(keys.as_bytes()).unwrap();
     }
+
+    /// Changes the size of the terminal.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: the call reads the structure.
+        #[allow(unsafe_code, reason = "nothing safe does it")]
+        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        assert_eq!(result, 0);
+    }
 }
 
 /// A program that runs, and what it has written so far.
