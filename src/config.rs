@@ -5,6 +5,7 @@
 //! the `Default` of its type.
 
 mod foreman;
+mod size;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -17,6 +18,7 @@ use thiserror::Error;
 use crate::quote::{escaped, excerpt};
 
 pub use crate::config::foreman::{Fault, FaultKind, from_foreman};
+pub use crate::config::size::ByteSize;
 
 /// What one source says about the options of `start`. What it leaves open is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -52,6 +54,17 @@ pub struct Options {
     /// When the instances get terminals.
     #[serde(deserialize_with = "scalar")]
     pub pty: Option<PtyChoice>,
+    /// How much of what each instance has written is kept, for `logs` and `attach`.
+    #[serde(deserialize_with = "scalar")]
+    pub log_buffer: Option<ByteSize>,
+    /// The file that a formation in the background writes to.
+    pub log_file: Option<PathBuf>,
+    /// How large that file may become.
+    #[serde(deserialize_with = "scalar")]
+    pub log_size: Option<ByteSize>,
+    /// Where the control socket lies.
+    #[serde(deserialize_with = "scalar")]
+    pub socket: Option<Socket>,
 }
 
 impl Options {
@@ -69,6 +82,10 @@ impl Options {
             color: self.color.or(lower.color),
             log_format: self.log_format.or(lower.log_format),
             pty: self.pty.or(lower.pty),
+            log_buffer: self.log_buffer.or(lower.log_buffer),
+            log_file: self.log_file.or(lower.log_file),
+            log_size: self.log_size.or(lower.log_size),
+            socket: self.socket.or(lower.socket),
         }
     }
 }
@@ -277,6 +294,27 @@ impl FromStr for PtyChoice {
     }
 }
 
+/// Where the control socket lies, when that does not follow from the app root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Socket {
+    /// There is none; written `false`.
+    Off,
+    /// At this path.
+    At(PathBuf),
+}
+
+impl FromStr for Socket {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Socket, OptionError> {
+        match text {
+            "" | "true" => Err(OptionError::new(text, "a path or `false`")),
+            "false" => Ok(Socket::Off),
+            path => Ok(Socket::At(path.into())),
+        }
+    }
+}
+
 /// A value of TOML that a command line could write too.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a string, a number, `true` or `false`")]
@@ -328,7 +366,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{
-        ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Timeout, Timestamp, from_toml,
+        ByteSize, ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Socket, Timeout,
+        Timestamp, from_toml,
     };
 
     #[track_caller]
@@ -362,6 +401,10 @@ mod tests {
             color = "always"
             log-format = "json"
             pty = "never"
+            log-buffer = "64K"
+            log-file = "log/app.log"
+            log-size = 4096
+            socket = "tmp/procman.sock"
         "#;
         let expected = Options {
             procfile: Some("Procfile.dev".into()),
@@ -375,8 +418,13 @@ mod tests {
             color: Some(ColorChoice::Always),
             log_format: Some(LogFormat::Json),
             pty: Some(PtyChoice::Never),
+            log_buffer: Some(ByteSize(65_536)),
+            log_file: Some("log/app.log".into()),
+            log_size: Some(ByteSize(4096)),
+            socket: Some(Socket::At("tmp/procman.sock".into())),
         };
         check(text, expected);
+        check("socket = false", Options { socket: Some(Socket::Off), ..Options::default() });
     }
 
     #[test]
@@ -400,7 +448,7 @@ mod tests {
             "port = 1\nprot = 2\n",
             "2:1 unknown field `prot`, expected one of `procfile`, `root`, `env`, `port`, `env-precedence`, \
              `formation`, `timeout`, `timestamp`, `color`, `log-format`, \
-             `pty`",
+             `pty`, `log-buffer`, `log-file`, `log-size`, `socket`",
         );
     }
 

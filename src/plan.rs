@@ -65,8 +65,19 @@ impl Plan {
             root: inputs.root.into(),
             shared,
         };
-        plan.check_ports(&plan.formation)?;
+        plan.check_ports(plan.formation.instances())?;
         Ok(plan)
+    }
+
+    /// Tells every instance where procman takes requests, so that a process can ask for its own restart.
+    pub fn set_socket(&mut self, path: &Path) {
+        let socket = (SOCKET.into(), path.into());
+        self.shared.variables = self.shared.variables.iter().cloned().chain([socket]).collect();
+    }
+
+    /// Returns the app root.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Returns the formation that `start` begins with.
@@ -88,7 +99,7 @@ impl Plan {
     /// Procfile, and beyond the last port.
     pub fn instance(&self, instance: &InstanceId) -> Option<Invocation> {
         let entry = self.entry(instance.process.as_str())?;
-        let port = u16::try_from(self.port(instance)?).ok()?;
+        let port = self.port_of(instance)?;
         // A command that is as long as can be has no room for a word more.
         let command = Some(shell::with_exec(&entry.command)).filter(|command| command.len() <= LONGEST);
         let command = command.unwrap_or(Cow::Borrowed(&entry.command)).into_owned();
@@ -113,11 +124,16 @@ impl Plan {
         Ok(self.invocation(direct, self.base_port, "run.1".to_owned()))
     }
 
-    /// Returns whether every instance of `formation` gets a port of its own; asked again before scaling.
-    pub fn check_ports(&self, formation: &Formation) -> Result<(), PlanError> {
-        // Holds at most one instance a port, however many the formation has.
+    /// Returns the `PORT` of an instance; none for a type that is not in the Procfile, and beyond the last port.
+    pub fn port_of(&self, instance: &InstanceId) -> Option<u16> {
+        u16::try_from(self.port(instance)?).ok()
+    }
+
+    /// Returns whether each of these instances gets a port of its own; asked again before scaling.
+    pub fn check_ports(&self, instances: impl Iterator<Item = InstanceId>) -> Result<(), PlanError> {
+        // Holds at most one instance a port, however many there are.
         let mut owners = BTreeMap::new();
-        for instance in formation.instances() {
+        for instance in instances {
             // A type that is not in the Procfile runs nothing and needs no port.
             let Some(port) = self.port(&instance) else { continue };
             if port > u16::MAX.into() {
@@ -244,6 +260,8 @@ pub enum RunError {
 /// The computed variables, which win over all others.
 const PORT: &str = "PORT";
 const PS: &str = "PS";
+/// Where procman takes requests, which is no secret and leads nobody in who may not come.
+const SOCKET: &str = "PROCMAN_SOCKET";
 
 const DEFAULT_PORT: u16 = 5000;
 

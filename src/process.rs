@@ -3,7 +3,12 @@
 //! These are plain values. Sending a signal or waiting for an end is [`sys`](crate::sys)'s work.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::quote::excerpt;
 
 /// Copies of one signal, and requests that mean the same, arrive within this time: Ctrl-C, a process
 /// manager or `kill` with a group may tell both processes of procman, or one of them through two ways.
@@ -64,6 +69,33 @@ impl fmt::Display for Signal {
             None => write!(f, "signal {}", self.0),
         }
     }
+}
+
+impl FromStr for Signal {
+    type Err = SignalError;
+
+    /// Returns the signal that `text` names: `USR1`, `SIGUSR1`, `rtmin+2` or a number.
+    fn from_str(text: &str) -> Result<Signal, SignalError> {
+        let upper = text.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        let named = numbers::NAMES.iter().find(|(_, known)| *known == name).map(|(number, _)| *number);
+        let real_time = || {
+            let above = name.strip_prefix("RTMIN")?;
+            let above = if above.is_empty() { 0 } else { above.strip_prefix('+')?.parse().ok()? };
+            numbers::REAL_TIME.start().checked_add(above)
+        };
+        let is_signal = |number: &i32| (1..=31).contains(number) || numbers::REAL_TIME.contains(number);
+        let number = named.or_else(real_time).or_else(|| name.parse().ok()).filter(is_signal);
+        number.map(Signal).ok_or_else(|| SignalError { name: excerpt(text) })
+    }
+}
+
+/// Why a text names no signal. `name` is already fit to be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{name}` is no signal")]
+pub struct SignalError {
+    /// What was written.
+    pub name: String,
 }
 
 /// Where a signal came from.
@@ -144,6 +176,27 @@ impl fmt::Display for Exit {
         match self {
             Exit::Code(code) => write!(f, "exited with code {code}"),
             Exit::Signal(signal) => write!(f, "terminated by {signal}"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::Signal;
+
+    #[test]
+    fn a_signal_has_a_name_and_a_number() {
+        for text in ["TERM", "SIGTERM", "sigterm", "term", "15"] {
+            assert_eq!(text.parse(), Ok(Signal::TERM), "{text}");
+        }
+        for number in 1..=64 {
+            if let Ok(signal) = number.to_string().parse::<Signal>() {
+                assert_eq!(signal.to_string().parse(), Ok(signal));
+            }
+        }
+        for text in ["", "SIG", "NOPE", "0", "-1", "65", "1000", "RTMIN-1", "RTMIN+", "RTMIN+99999999999"] {
+            assert!(text.parse::<Signal>().is_err(), "{text}");
         }
     }
 }

@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use procman::config::{ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Timeout, Timestamp};
+use procman::config::{
+    ByteSize, ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Socket, Timeout, Timestamp,
+};
 use procman::config::{Fault, from_foreman, from_toml};
 
 use super::text::{check_message, commented, dos, introduced, marked, place, unix};
@@ -103,6 +105,8 @@ fn fits_foreman(options: &Options) -> bool {
     let is_listable = |file: &str| !file.is_empty() && !file.contains(',') && file.trim() == file;
     let is_line = |text: &str| !text.contains(['\n', '\r']);
     let is_said = options.env_precedence.is_none() && options.log_format.is_none() && options.pty.is_none();
+    let log = options.log_buffer.is_none() && options.log_file.is_none() && options.log_size.is_none();
+    let is_said = is_said && log && options.socket.is_none();
     is_said && files.clone().all(is_listable) && texts.chain(files).all(is_line)
 }
 
@@ -120,6 +124,10 @@ fn keys(options: &Options) -> Vec<&'static str> {
         color,
         log_format,
         pty,
+        log_buffer,
+        log_file,
+        log_size,
+        socket,
     } = options;
     let set = [
         ("procfile", procfile.is_some()),
@@ -133,6 +141,10 @@ fn keys(options: &Options) -> Vec<&'static str> {
         ("color", color.is_some()),
         ("log-format", log_format.is_some()),
         ("pty", pty.is_some()),
+        ("log-buffer", log_buffer.is_some()),
+        ("log-file", log_file.is_some()),
+        ("log-size", log_size.is_some()),
+        ("socket", socket.is_some()),
     ];
     set.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
 }
@@ -191,6 +203,13 @@ fn written(options: &Options, form: Form) -> String {
                 PtyChoice::Always => "always",
                 PtyChoice::Never => "never",
             }),
+            "log-buffer" => options.log_buffer.map(|ByteSize(bytes)| bytes.to_string())?,
+            "log-file" => quoted(shown(options.log_file.as_deref()?)),
+            "log-size" => options.log_size.map(|ByteSize(bytes)| bytes.to_string())?,
+            "socket" => match options.socket.as_ref()? {
+                Socket::Off => "false".to_owned(),
+                Socket::At(path) => quoted(shown(path)),
+            },
             _ => return None,
         };
         Some(format!("{key}{sign}{value}\n"))

@@ -1,17 +1,24 @@
 //! The command line as clap types: names, help, and what a value looks like. No meaning.
 
+mod clients;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCandidates;
 
-use crate::config::{ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Timeout, Timestamp};
+pub use crate::cli::args::clients::{Attach, Client, Logs, Named, Ps, Quit, Scale, Signal, Waiting};
+use crate::cli::candidates;
+use crate::config::{
+    ByteSize, ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Socket, Timeout, Timestamp,
+};
 
 /// Run the processes of a Procfile
 #[derive(Debug, Parser)]
-#[command(name = "procman", version, after_help = AFTER_HELP)]
+#[command(name = "procman", version, after_help = AFTER_HELP, help_template = TEMPLATE)]
 // One screen of 80 columns, and of two values for one option the last one.
 #[command(max_term_width = 80, args_override_self = true)]
 pub struct Arguments {
@@ -32,6 +39,33 @@ pub enum Command {
     /// Report every fault of the app's files, and run nothing
     #[command(after_help = CHECK_HELP)]
     Check,
+    /// Show how every instance is
+    #[command(after_help = PS_HELP, override_usage = "procman ps [OPTIONS]")]
+    Ps(Ps),
+    /// Change how many instances run
+    #[command(after_help = SCALE_HELP, override_usage = "procman scale [OPTIONS] <CHANGE>...")]
+    Scale(Scale),
+    /// Stop instances and start them again
+    #[command(after_help = RESTART_HELP, override_usage = "procman restart [OPTIONS] [NAME]...")]
+    Restart(Named),
+    /// Stop instances; procman goes on, `quit` ends it
+    #[command(after_help = STOP_HELP, override_usage = "procman stop [OPTIONS] [NAME]...")]
+    Stop(Named),
+    /// Start instances that are down
+    #[command(after_help = UP_HELP, override_usage = "procman up [OPTIONS] [NAME]...")]
+    Up(Named),
+    /// Send a signal to instances
+    #[command(after_help = SIGNAL_HELP, override_usage = "procman signal [OPTIONS] <SIGNAL> [NAME]...")]
+    Signal(Signal),
+    /// Stop all instances, and procman with them
+    #[command(after_help = QUIT_HELP, override_usage = "procman quit [OPTIONS]")]
+    Quit(Quit),
+    /// Show what instances have written
+    #[command(after_help = LOGS_HELP, override_usage = "procman logs [OPTIONS] [NAME]...")]
+    Logs(Logs),
+    /// Use the terminal of an instance
+    #[command(after_help = ATTACH_HELP, override_usage = "procman attach [OPTIONS] <NAME>")]
+    Attach(Attach),
     /// Print a script that teaches a shell procman's options
     #[command(after_help = COMPLETIONS_HELP, help_template = COMPLETIONS_TEMPLATE)]
     #[command(override_usage = "procman completions <SHELL>")]
@@ -42,7 +76,18 @@ pub enum Command {
     },
 }
 
+/// Of the options only how they begin: one screen is not enough for all.
+const TEMPLATE: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+\x1b[1m\x1b[4mCommands:\x1b[0m
+{subcommands}{after-help}";
+
 const AFTER_HELP: &str = "\
+Every command knows -f FILE (the Procfile), -d DIR (the app's directory) and -h.
+`procman --version` says which procman this is.
 `procman help COMMAND` says more about a command, `man procman` everything.";
 
 const START_HELP: &str = "\
@@ -56,6 +101,39 @@ procman's place: terminal, signals and exit code are its own.";
 
 const CHECK_HELP: &str = "\
 Exits with 0 when there is no fault, else with 1.";
+
+const PS_HELP: &str = "\
+CPU and MEM are of the instance's whole process group.";
+
+const SCALE_HELP: &str = "\
+CHANGE is web=3, web+1, web-1 or all=0. The highest numbers are stopped first.";
+
+const RESTART_HELP: &str = "\
+NAME is a type such as web, or an instance such as web.2. Without one, all
+instances are restarted.";
+
+const STOP_HELP: &str = "\
+NAME is a type such as web, or an instance such as web.2. Without one, all
+instances are stopped. procman itself goes on: `procman up` starts them again,
+`procman quit` ends procman.";
+
+const UP_HELP: &str = "\
+NAME is a type such as web, or an instance such as web.2. Without one, all
+instances that are down are started.";
+
+const SIGNAL_HELP: &str = "\
+SIGNAL is a name or a number: USR1, SIGUSR1 or 10. NAME is a type such as web,
+or an instance such as web.2; without one, all instances get it.";
+
+const QUIT_HELP: &str = "\
+As Ctrl-C where procman was started.";
+
+const LOGS_HELP: &str = "\
+NAME is a type, an instance, or system for procman. Without one, all are shown.";
+
+const ATTACH_HELP: &str = "\
+NAME is an instance such as web.1, or a type that has one instance. KEYS is one
+key such as ctrl-a, or several such as ctrl-p,ctrl-q.";
 
 const COMPLETIONS_HELP: &str = "\
 bash  source <(procman completions bash)
@@ -97,11 +175,11 @@ pub struct Common {
     pub port: Option<Port>,
 }
 
-/// Options of `start`. The two that begin with `no` mostly arrive as values of the others.
+/// Options of `start`.
 #[derive(Debug, Args)]
 pub struct Start {
     /// Run only these process types
-    #[arg(value_name = "NAME", hide = true)]
+    #[arg(value_name = "NAME", hide = true, add = ArgValueCandidates::new(candidates::entries))]
     pub names: Vec<String>,
     /// Run this many of each: web=2,worker=1 or all=2
     #[arg(short = 'm', long, short_alias = 'c', alias = "concurrency", value_name = "NAME=COUNT")]
@@ -110,6 +188,41 @@ pub struct Start {
     /// Kill what has not ended after this [default: 5]
     #[arg(short = 't', long, value_name = "SECONDS", env = "PROCMAN_TIMEOUT", hide_env = true)]
     pub timeout: Option<Timeout>,
+    #[command(flatten)]
+    pub look: Look,
+    /// Use ptys: auto, always, never [default: auto]
+    #[arg(long, value_name = "WHEN", env = "PROCMAN_PTY", hide_env = true)]
+    #[arg(value_parser = words(&["auto", "always", "never"]).try_map(|word| word.parse::<PtyChoice>()))]
+    #[arg(hide_possible_values = true)]
+    pub pty: Option<PtyChoice>,
+    /// Keep this much of each output [default: 256K]
+    #[arg(long, value_name = "SIZE", env = "PROCMAN_LOG_BUFFER", hide_env = true)]
+    pub log_buffer: Option<ByteSize>,
+    /// Start in the background
+    #[arg(short = 'D', long, conflicts_with = "attach")]
+    pub daemon: bool,
+    /// In the background, write to this file
+    #[arg(long, value_name = "FILE", env = "PROCMAN_LOG_FILE", hide_env = true)]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub log_file: Option<PathBuf>,
+    /// Begin that file anew at this size [default: 10M]
+    #[arg(long, value_name = "SIZE", env = "PROCMAN_LOG_SIZE", hide_env = true)]
+    pub log_size: Option<ByteSize>,
+    /// Begin attached to the terminal of this instance
+    #[arg(long, value_name = "NAME", env = "PROCMAN_ATTACH", hide_env = true)]
+    pub attach: Option<String>,
+    /// Take requests at this socket
+    // Not from the environment: there it is the socket of the procman above this one.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub socket: Option<PathBuf>,
+    /// Take no requests
+    #[arg(long)]
+    pub no_socket: bool,
+}
+
+/// How output looks. The two options that begin with `no` mostly arrive as values of the others.
+#[derive(Debug, Args)]
+pub struct Look {
     /// Show the time like this [default: %H:%M:%S]
     #[arg(long, value_name = "STRFTIME", env = "PROCMAN_TIMESTAMP", hide_env = true)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -131,11 +244,6 @@ pub struct Start {
     #[arg(value_parser = words(&["text", "json", "raw"]).try_map(|word| word.parse::<LogFormat>()))]
     #[arg(hide_possible_values = true)]
     pub log_format: Option<LogFormat>,
-    /// Use ptys: auto, always, never [default: auto]
-    #[arg(long, value_name = "WHEN", env = "PROCMAN_PTY", hide_env = true)]
-    #[arg(value_parser = words(&["auto", "always", "never"]).try_map(|word| word.parse::<PtyChoice>()))]
-    #[arg(hide_possible_values = true)]
-    pub pty: Option<PtyChoice>,
 }
 
 /// Arguments of `run`.
@@ -179,11 +287,44 @@ impl Start {
             // Several are one request.
             formation: self.formation.as_ref().map(|requests| requests.join(",")),
             timeout: self.timeout,
+            pty: self.pty,
+            log_buffer: self.log_buffer,
+            log_file: self.log_file.clone(),
+            log_size: self.log_size,
+            socket: if self.no_socket { Some(Socket::Off) } else { self.socket.clone().map(Socket::At) },
+            ..self.look.options()
+        }
+    }
+}
+
+impl Look {
+    /// Returns what the command line and the environment say.
+    pub fn options(&self) -> Options {
+        Options {
             timestamp: if self.no_timestamp { Some(Timestamp::Off) } else { self.timestamp.clone() },
             color: if self.no_color { Some(ColorChoice::Never) } else { self.color },
             log_format: self.log_format,
-            pty: self.pty,
             ..Options::default()
         }
+    }
+}
+
+impl Command {
+    /// Returns which procman a command is for, if it is for one that runs.
+    pub fn client(&mut self) -> Option<&mut Client> {
+        Some(match self {
+            Command::Start(_) | Command::Run(_) | Command::Check | Command::Completions { .. } => {
+                return None;
+            }
+            Command::Ps(Ps { client, .. })
+            | Command::Scale(Scale { client, .. })
+            | Command::Restart(Named { client, .. })
+            | Command::Stop(Named { client, .. })
+            | Command::Up(Named { client, .. })
+            | Command::Signal(Signal { client, .. })
+            | Command::Quit(Quit { client, .. })
+            | Command::Logs(Logs { client, .. })
+            | Command::Attach(Attach { client, .. }) => client,
+        })
     }
 }

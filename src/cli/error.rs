@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::cli::load::Findings;
+use crate::control::wire::WireError;
 use crate::formation::{FormationError, InstanceId, RequestError};
 use crate::output::StampError;
 use crate::plan::{PlanError, RunError};
@@ -12,6 +13,7 @@ use crate::quote::{escaped, escaped_path, excerpt};
 use crate::runtime::Shortage;
 use crate::sys::child::{Piece, SpawnError};
 use crate::sys::limits::{self, Limit};
+use crate::sys::socket::{BindError, ConnectError};
 use crate::sys::stdio::plain;
 
 /// Why a command failed. Displays as the lines to be shown on standard error.
@@ -47,6 +49,28 @@ pub enum Failure {
     Instance(InstanceId, SpawnError),
     /// The formation is larger than the limit of open files lets it be.
     OpenFiles(Shortage),
+    /// Clients cannot be listened to.
+    Socket(BindError),
+    /// The log file cannot be written to.
+    LogFile(PathBuf, io::Error),
+    /// There is no procman to talk to.
+    NothingRuns,
+    /// The socket cannot be connected to.
+    Unreachable(PathBuf, ConnectError),
+    /// The conversation broke off.
+    Conversation(io::Error),
+    /// The procman that was asked has gone.
+    Gone,
+    /// The procman that was asked has ended, and with which status.
+    Finished(i32),
+    /// The answer cannot be understood.
+    Answer(WireError),
+    /// The procman that was asked will not do it: why, and what to do about it.
+    Refused(String, Option<String>),
+    /// This is not a terminal.
+    NoTerminal(&'static str),
+    /// The terminal cannot be used.
+    Terminal(io::Error),
     /// Standard output cannot be written to.
     Output(io::Error),
     /// procman itself cannot do its work.
@@ -71,6 +95,17 @@ impl Failure {
             | Failure::Timestamp(_)
             | Failure::Run(_)
             | Failure::OpenFiles(_)
+            | Failure::Socket(_)
+            | Failure::LogFile(..)
+            | Failure::NothingRuns
+            | Failure::Unreachable(..)
+            | Failure::Conversation(_)
+            | Failure::Gone
+            | Failure::Finished(_)
+            | Failure::Answer(_)
+            | Failure::Refused(..)
+            | Failure::NoTerminal(_)
+            | Failure::Terminal(_)
             | Failure::Output(_)
             | Failure::System(_) => 1,
         }
@@ -115,6 +150,47 @@ impl fmt::Display for Failure {
             Failure::Instance(id, error) => {
                 write!(f, "procman: `{id}` could not be started: {}", spawn(error))
             }
+            Failure::Socket(BindError::Taken { pid, .. }) => {
+                write!(f, "procman: this app runs already")?;
+                if let Some(pid) = pid {
+                    write!(f, ", as process {pid}")?;
+                }
+                write!(f, "\nhint: `procman quit` ends it; `--socket PATH` lets another one run beside it")
+            }
+            Failure::Socket(error) => write!(f, "procman: {error}"),
+            Failure::LogFile(path, error) => {
+                write!(f, "procman: cannot write to the log file `{}`: {}", escaped_path(path), plain(error))
+            }
+            Failure::NothingRuns => {
+                writeln!(f, "procman: no procman runs this app")?;
+                write!(
+                    f,
+                    "hint: `procman start` runs it; `-d DIR` names another app, `--socket PATH` a socket"
+                )
+            }
+            Failure::Unreachable(path, error) => {
+                write!(f, "procman: cannot connect to `{}`: {}", escaped_path(path), connection(error))
+            }
+            Failure::Conversation(error) => {
+                write!(f, "procman: cannot talk to the procman that runs this app: {}", plain(error))
+            }
+            Failure::Gone => write!(f, "procman: the procman that ran this app has gone without an answer"),
+            Failure::Finished(status) => {
+                write!(f, "procman: the formation has ended with status {status}")
+            }
+            Failure::Answer(error) => {
+                writeln!(f, "procman: the answer cannot be understood: {error}")?;
+                write!(f, "hint: the procman that runs this app may be of another version")
+            }
+            Failure::Refused(message, None) => write!(f, "procman: {}", escaped(message)),
+            Failure::Refused(message, Some(hint)) => {
+                write!(f, "procman: {}\nhint: {}", escaped(message), escaped(hint))
+            }
+            Failure::NoTerminal(which) => {
+                writeln!(f, "procman: {which} is not a terminal")?;
+                write!(f, "hint: `procman logs -f` shows what instances write anywhere")
+            }
+            Failure::Terminal(error) => write!(f, "procman: cannot use the terminal: {}", plain(error)),
             Failure::Output(error) => {
                 write!(f, "procman: cannot write to standard output: {}", plain(error))
             }
@@ -127,7 +203,12 @@ impl fmt::Display for Failure {
     }
 }
 
-fn spawn(error: &SpawnError) -> String {
+fn connection(error: &ConnectError) -> String {
+    if let ConnectError::Failed(source) = error { plain(source) } else { error.to_string() }
+}
+
+/// Returns the words for why something could not be started.
+pub fn spawn(error: &SpawnError) -> String {
     match error {
         SpawnError::Directory { directory, source } => {
             format!("cannot use `{}` as working directory: {}", escaped_path(directory), plain(source))

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::cli::error::Failure;
-use crate::config::{self, Options};
+use crate::config::{self, Options, Socket};
 use crate::dotenv::{self, Env};
 use crate::fault::{Fault, Severity};
 use crate::formation::{Formation, Request};
@@ -60,12 +60,7 @@ impl App {
     pub fn load(given: Options) -> Result<App, Failure> {
         let mut findings = Findings::default();
         let options = with_defaults(given, &mut findings)?;
-        let procfile = match (&options.procfile, &options.root) {
-            (Some(procfile), _) => procfile.clone(),
-            (None, Some(root)) => root.join("Procfile"),
-            (None, None) => PathBuf::from("Procfile"),
-        };
-        let directory = options.root.clone().unwrap_or_else(|| directory_of(&procfile));
+        let (procfile, directory) = (procfile_of(&options), root_of(&options));
         let root = absolute(&directory)?;
         absolute(&procfile)?;
         let content = read_if_there(&procfile)?.ok_or_else(|| Failure::NoProcfile(procfile.clone()))?;
@@ -191,6 +186,30 @@ impl fmt::Display for Findings {
     }
 }
 
+/// Returns the app root as the system knows it, and all options, without a look at the Procfile: what names a running
+/// formation.
+pub fn place(given: Options) -> Result<(PathBuf, Options), Failure> {
+    // Of what is wrong there, `start` has told.
+    let options = with_defaults(given, &mut Findings::default())?;
+    let directory = root_of(&options);
+    let root = absolute(&directory)?;
+    let root = std::fs::canonicalize(root).ok().filter(|root| root.is_dir());
+    Ok((root.ok_or(Failure::NoRoot(directory))?, options))
+}
+
+fn procfile_of(options: &Options) -> PathBuf {
+    match (&options.procfile, &options.root) {
+        (Some(procfile), _) => procfile.clone(),
+        (None, Some(root)) => root.join("Procfile"),
+        (None, None) => PathBuf::from("Procfile"),
+    }
+}
+
+/// Returns the app root, as it is from here.
+fn root_of(options: &Options) -> PathBuf {
+    options.root.clone().unwrap_or_else(|| directory_of(&procfile_of(options)))
+}
+
 /// Adds what `procman.toml` and `.foreman` say where the user has not said otherwise.
 ///
 /// They are looked for in the app root if one is given, else beside the Procfile if one is given, else here.
@@ -227,6 +246,11 @@ fn rooted(options: Options, place: &Path) -> Options {
         procfile: options.procfile.map(|path| place.join(path)),
         root: options.root.map(|path| place.join(path)),
         env: options.env.map(|files| files.into_iter().map(|path| place.join(path)).collect()),
+        log_file: options.log_file.map(|path| place.join(path)),
+        socket: options.socket.map(|socket| match socket {
+            Socket::At(path) => Socket::At(place.join(path)),
+            Socket::Off => Socket::Off,
+        }),
         ..options
     }
 }

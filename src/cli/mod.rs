@@ -4,12 +4,24 @@
 //! looked at; only here are errors put into words. One file a command.
 
 mod args;
+mod attach;
+mod candidates;
+mod change;
 mod check;
+mod client;
 mod completions;
 mod error;
+mod keys;
 mod load;
+mod logs;
+mod ps;
 mod run;
+mod screen;
+mod since;
 mod start;
+mod table;
+mod tail;
+mod transcript;
 mod usage;
 
 use std::ffi::{OsStr, OsString};
@@ -17,7 +29,8 @@ use std::io;
 
 use clap::builder::{Resettable, StyledStr};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::error::Failure;
@@ -33,11 +46,24 @@ use crate::sys::stdio::{write_stderr, write_stderr_unless_stuck, write_stdout};
 /// first, or 128 + n when signal n killed it or, asked for twice, ended procman.
 pub fn main() -> i32 {
     startup::hold_signals_as_pid_1();
-    let result = match parse(in_one_form(std::env::args_os())) {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(status) = completions::complete(&arguments) {
+        return status;
+    }
+    let result = match parse(in_one_form(arguments.into_iter())) {
         Ok(Arguments { common, command: chosen }) => match chosen {
             Some(Command::Start(start)) => start::run(common, start),
             Some(Command::Run(run)) => run::run(common, &run),
             Some(Command::Check) => check::run(common),
+            Some(Command::Ps(ps)) => ps::run(common, &ps),
+            Some(Command::Scale(scale)) => change::scale(common, scale),
+            Some(Command::Restart(named)) => change::restart(common, named),
+            Some(Command::Stop(named)) => change::stop(common, named),
+            Some(Command::Up(named)) => change::up(common, named),
+            Some(Command::Signal(signal)) => change::signal(common, signal),
+            Some(Command::Quit(quit)) => change::quit(common, &quit),
+            Some(Command::Logs(logs)) => logs::run(common, logs),
+            Some(Command::Attach(attach)) => attach::run(common, &attach),
             Some(Command::Completions { shell }) => completions::run(shell),
             None => print_help(&command().render_help()),
         },
@@ -65,7 +91,24 @@ fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
         Err(error) if error.kind() != ErrorKind::DisplayVersion => command().try_get_matches_from(arguments),
         parsed => parsed,
     };
-    Arguments::from_arg_matches(&matches?)
+    let matches = matches?;
+    let mut arguments = Arguments::from_arg_matches(&matches)?;
+    let client = arguments.command.as_mut().and_then(Command::client);
+    if let Some(client) = client.filter(|_| is_app_named(&matches)) {
+        client.socket = client.socket.take().filter(|_| is_socket_named(&matches));
+    }
+    Ok(arguments)
+}
+
+/// Returns whether the command line says which app is meant. That wins over a socket of the environment, which every
+/// instance has, and with it whatever is run from there.
+fn is_app_named(matches: &ArgMatches) -> bool {
+    ["root", "procfile"].iter().any(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
+}
+
+fn is_socket_named(matches: &ArgMatches) -> bool {
+    let of = |matches: &ArgMatches| matches.value_source("socket") == Some(ValueSource::CommandLine);
+    matches.subcommand().is_some_and(|(_, matches)| of(matches))
 }
 
 /// Returns the description of the command line, from which help, man page and completions are made.
@@ -73,6 +116,14 @@ pub fn command() -> clap::Command {
     let mut command = without_empty_variables(Arguments::command());
     // Only now is there a `help`, whose own description is longer than a line.
     command.build();
+    let command = command.mut_subcommands(|command| match command.get_name() {
+        "start" | "run" | "check" | "help" | "completions" => command,
+        // A formation that runs has its environment and ports.
+        _ => command.mut_args(|argument| {
+            let says_nothing = matches!(argument.get_id().as_str(), "env" | "env_precedence" | "port");
+            if says_nothing { argument.hide(true) } else { argument }
+        }),
+    });
     command.mut_subcommand("help", |help| help.about("Print help, or that of a command"))
 }
 

@@ -2,18 +2,28 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::path::Path;
 
 use crate::cli::args::{self, Common};
-use crate::cli::error::Failure;
+use crate::cli::error::{self, Failure};
 use crate::cli::load::App;
-use crate::config::{ColorChoice, LogFormat, Options, PtyChoice, Timestamp};
+use crate::cli::print;
+use crate::config::{ByteSize, ColorChoice, LogFormat, Options, PtyChoice, Socket, Timestamp};
+use crate::control::address;
 use crate::output::{Colour, Format, Returns, Stamp, Style};
+use crate::runtime::history::History;
 use crate::runtime::{self, Failed, Job, Outcome, Wanted};
 use crate::supervisor::Settings;
 use crate::sys::guard::{self, Side};
 use crate::sys::link::Peer;
+use crate::sys::logfile::LogFile;
+use crate::sys::socket::{self, BindError, Listener};
 use crate::sys::stdio::{stdout_is_terminal, write_stderr, write_stderr_unless_stuck};
-use crate::sys::{startup, zone};
+use crate::sys::{daemon, files, startup, zone};
+
+/// How many bytes of each instance's output are kept.
+const HISTORY: usize = 256 * 1024;
 
 /// Runs the formation, and returns what procman exits with.
 pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
@@ -23,28 +33,65 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         write_stderr(&warnings.to_string());
     }
     let formation = app.formation(&start.names)?;
-    let style = style(&app.options, formation.name_width())?;
-    let wanted = match app.options.pty.unwrap_or_default() {
-        PtyChoice::Always => Wanted::Terminals,
-        PtyChoice::Auto if stdout_is_terminal() => Wanted::Terminals,
-        PtyChoice::Auto | PtyChoice::Never => Wanted::Pipes,
-    };
-    let grace = app.options.timeout.unwrap_or_default().0;
-    let notices = if formation.release_skipped() {
-        vec!["`release` is left out: it runs when asked for, as `procman run release` does".to_owned()]
-    } else {
-        Vec::new()
-    };
-    let plan = app.plan(formation)?;
+    let width = formation.name_width();
+    style(&app.options, width)?;
+    let mut notices = Vec::new();
+    if formation.release_skipped() {
+        notices
+            .push("`release` is left out: it runs when asked for, as `procman run release` does".to_owned());
+    }
+    let log_file = open_log_file(&app.options, start.daemon)?;
+    let options = app.options.clone();
+    let mut plan = app.plan(formation)?;
 
+    // Everything that the user has written is in order.
+    let (log_file, output) = log_file.unzip();
+    let mut starter = None;
+    if start.daemon {
+        match daemon::detach(output).map_err(Failure::System)? {
+            daemon::Side::Starter(pid) => return print(&format!("runs in the background with pid {pid}\n")),
+            daemon::Side::Ended(exit) => return Ok(exit.status()),
+            daemon::Side::Background(waiting) => starter = Some(waiting),
+        }
+    }
+    let listener = listen(&options, plan.root(), &mut notices)?;
+    if let Some(listener) = &listener {
+        plan.set_socket(listener.path());
+    }
+    // Whether standard output is a terminal is certain only now.
+    let (style, wanted) = (style(&options, width)?, wanted(&options));
+    let history = options.log_buffer.map_or(HISTORY, |size| usize::try_from(size.0).unwrap_or(HISTORY));
+    let grace = options.timeout.unwrap_or_default().0;
     let inherited = startup::prepare().map_err(Failure::System)?;
     let (guard, link) = match guard::split(grace, inherited.hangup).map_err(Failure::System)? {
-        Side::Guard(status) => return Ok(status),
+        Side::Guard(status) => {
+            // It has let go of every descriptor, these too.
+            std::mem::forget((log_file, starter, listener));
+            return Ok(status);
+        }
         Side::Supervisor(guard, link) => (guard, link),
     };
-    let settings = Settings { grace };
-    let job = Job { plan: &plan, settings, style, wanted, notices, inherited, guard, link };
-    let outcome = runtime::run(job).map_err(|failed| match failed {
+    let job = Job {
+        plan: &plan,
+        settings: Settings { grace },
+        style,
+        wanted,
+        log_file,
+        starter,
+        explain: error::spawn,
+        listener,
+        history: History::new(history),
+        notices,
+        inherited,
+        guard,
+        link,
+    };
+    finish(runtime::run(job))
+}
+
+/// Returns what procman exits with once its formation has ended, however it has.
+fn finish(outcome: Result<Outcome, Failed>) -> Result<i32, Failure> {
+    let outcome = outcome.map_err(|failed| match failed {
         Failed::System(error) => Failure::System(error),
         Failed::OpenFiles(shortage) => Failure::OpenFiles(shortage),
     })?;
@@ -65,6 +112,51 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     }
 }
 
+/// Listens where clients of this app look for it, unless nobody is to be listened to.
+///
+/// Done before procman becomes two processes: so the system names the one that the user has started to who connects.
+/// Where the usual place cannot be had, the formation runs all the same; one that the user names has to be.
+fn listen(options: &Options, root: &Path, notices: &mut Vec<String>) -> Result<Option<Listener>, Failure> {
+    let listened = match &options.socket {
+        Some(Socket::Off) => return Ok(None),
+        Some(Socket::At(path)) => {
+            let path = std::path::absolute(path).map_err(Failure::WorkingDirectory)?;
+            socket::listen_at(&path).map_err(Failure::Socket)
+        }
+        None => {
+            // One that has vanished meanwhile will be named by the first spawn.
+            let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+            let directory = address::directory(env::var_os("XDG_RUNTIME_DIR").as_deref(), files::own_user());
+            match socket::listen_in(&directory, &address::name(&root)) {
+                Err(BindError::Taken { path, pid }) => Err(Failure::Socket(BindError::Taken { path, pid })),
+                Err(error) => {
+                    notices.push(format!("nobody can talk to this procman: {error}"));
+                    return Ok(None);
+                }
+                Ok(listener) => Ok(listener),
+            }
+        }
+    };
+    listened.map(Some)
+}
+
+/// Returns what the instances are to write to.
+fn wanted(options: &Options) -> Wanted {
+    match options.pty.unwrap_or_default() {
+        PtyChoice::Always => Wanted::Terminals,
+        PtyChoice::Auto if stdout_is_terminal() => Wanted::Terminals,
+        PtyChoice::Auto | PtyChoice::Never => Wanted::Pipes,
+    }
+}
+
+/// Opens the file that a formation in the background writes to, if it does.
+fn open_log_file(options: &Options, daemon: bool) -> Result<Option<(LogFile, File)>, Failure> {
+    const MOST: ByteSize = ByteSize(10 << 20);
+    let Some(path) = options.log_file.as_ref().filter(|_| daemon) else { return Ok(None) };
+    let most = options.log_size.unwrap_or(MOST).0;
+    LogFile::open(path, most).map(Some).map_err(|error| Failure::LogFile(path.clone(), error))
+}
+
 /// Returns how output looks, from the options and from where it goes.
 pub fn style(options: &Options, width: usize) -> Result<Style, Failure> {
     let format = match options.log_format.unwrap_or_default() {
@@ -78,13 +170,16 @@ pub fn style(options: &Options, width: usize) -> Result<Style, Failure> {
         Timestamp::Format(format) => Stamp::parse(&format).map_err(Failure::Timestamp)?,
     };
     let zone = zone::local(env::var("TZ").ok().as_deref());
-    let colour = match options.color.unwrap_or_default() {
+    let returns = if stdout_is_terminal() { Returns::Prefixed } else { Returns::Kept };
+    Ok(Style { format, colour: colour(options.color), returns, stamp, zone, width })
+}
+
+fn colour(choice: Option<ColorChoice>) -> Colour {
+    match choice.unwrap_or_default() {
         ColorChoice::Always => Colour::On,
         ColorChoice::Never => no_colour(),
         ColorChoice::Auto => colour_of_environment(),
-    };
-    let returns = if stdout_is_terminal() { Returns::Prefixed } else { Returns::Kept };
-    Ok(Style { format, colour, returns, stamp, zone, width })
+    }
 }
 
 /// Decides as <https://no-color.org> and <https://bixense.com/clicolors> have it.

@@ -59,8 +59,10 @@ fn fault(error: &clap::Error) -> Option<String> {
 
 fn hint(error: &clap::Error) -> Option<String> {
     use ContextKind::{SuggestedArg, SuggestedSubcommand, SuggestedValue};
-    let meant: Vec<String> =
+    let mut meant: Vec<String> =
         [SuggestedSubcommand, SuggestedArg, SuggestedValue].map(|kind| texts(error, kind)).concat();
+    // The most likely comes last.
+    meant.reverse();
     if !meant.is_empty() {
         return Some(format!("did you mean {}", alternatives(&meant)));
     }

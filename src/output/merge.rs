@@ -66,8 +66,9 @@ impl Merge {
         self.page.set_time(now.wall);
     }
 
-    /// Adds a stream.
+    /// Adds a stream. A name that is longer than all before makes the prefixes wider from now on.
     pub fn open(&mut self, key: StreamKey, source: Source) {
+        self.page.widen(source.name.chars().count());
         let author = Author::new(Some(key), source);
         self.streams.insert(key, Stream { author, held: Held::default() });
     }
@@ -110,6 +111,22 @@ impl Merge {
     /// Writes a line of procman's own.
     pub fn say_system(&mut self, text: &str) {
         self.page.say(&self.system, text);
+    }
+
+    /// Shows the unfinished line of a stream now, as if it had paused.
+    pub fn show_unfinished(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(&key) {
+            stream.show(&mut self.page, End::Pause);
+            self.pauses.remove(&key);
+        }
+    }
+
+    /// Ends the line of a stream of which the rest is not to come.
+    pub fn end_line(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(&key) {
+            stream.finish_line(&mut self.page);
+            self.pauses.remove(&key);
+        }
     }
 
     /// Removes a stream and writes what it held back.

@@ -10,6 +10,7 @@ mod json;
 mod lines;
 mod merge;
 mod page;
+mod record;
 mod returns;
 mod style;
 #[cfg(test)]
@@ -19,4 +20,5 @@ mod tests;
 pub use fold::Fold;
 pub use merge::{Merge, Moment};
 pub use page::{Access, Source, StreamKey};
+pub use record::{Cursor, Line, Record, Segment, Unfinished};
 pub use style::{Colour, Format, Returns, Stamp, StampError, Style};

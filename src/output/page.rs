@@ -132,6 +132,11 @@ impl Page {
         }
     }
 
+    /// Pads names to at least so many columns from now on.
+    pub fn widen(&mut self, width: usize) {
+        self.style.width = self.style.width.max(width);
+    }
+
     /// Returns the output that is ready to be written.
     pub fn batch(&self) -> &[u8] {
         &self.batch
@@ -210,6 +215,13 @@ impl Page {
         author.write_prefix(&mut self.prefix, &self.style, &self.stamp, '|');
         let returns = self.style.returns == Returns::Prefixed && memchr(b'\r', lines).is_some();
         let (prefix, batch) = (self.prefix.as_slice(), &mut self.batch);
+        if !colours && !returns {
+            for line in split_lines_inclusive(lines) {
+                batch.extend_from_slice(prefix);
+                batch.extend_from_slice(line);
+            }
+            return;
+        }
         let reset = if colours { RESET } else { &[] };
         for line in split_lines_inclusive(lines) {
             batch.extend_from_slice(prefix);

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io;
 
-use crate::runtime::pump::Note;
+use crate::runtime::pump::{Note, Pump};
 use crate::supervisor::{Event, Receiver};
 use crate::sys::link::{Link, Peer};
 use crate::sys::ready::Ready;
@@ -23,14 +23,19 @@ pub fn signalled(received: Received, receiver: Receiver) -> Event {
     Event::Signalled { signal: received.signal, sender: received.sender, receiver }
 }
 
-/// Returns what a note of the pump means. That the output failed is said, and means nothing more.
-pub fn noted(note: Note) -> Vec<Event> {
+/// Returns what a note of the pump means. What has failed of the output is said, and means nothing more.
+pub fn noted(note: Note, pump: &mut Pump) -> Vec<Event> {
     match note {
         Note::Closed => vec![Event::OutputClosed],
         Note::Drained => vec![Event::Drained],
         Note::Failed(error) => {
             let reason = stdio::plain(&error);
             stdio::write_stderr_unless_stuck(&format!("procman: cannot write to standard output: {reason}"));
+            Vec::new()
+        }
+        Note::TooLarge(error) => {
+            let reason = stdio::plain(&error);
+            pump.say(format!("the log file cannot be begun anew, so it grows: {reason}"));
             Vec::new()
         }
     }

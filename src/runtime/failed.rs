@@ -38,11 +38,16 @@ const OWN: u64 = 7;
 /// Checks that these and every instance can be had beside what is open now: half a formation is of no use, and where
 /// tokio cannot open its own it panics.
 pub fn check_open_files(plan: &Plan) -> Result<(), Failed> {
+    check_room(plan.formation().instances().count() as u64, OWN).map_err(Failed::OpenFiles)
+}
+
+/// Checks that so many more instances can be had beside what is open now.
+pub fn check_more_open_files(instances: usize) -> Result<(), Shortage> {
+    check_room(instances as u64, 0)
+}
+
+fn check_room(instances: u64, own: u64) -> Result<(), Shortage> {
     let Some((open, limit)) = limits::open_files() else { return Ok(()) };
-    let instances = plan.formation().instances().count() as u64;
-    let needed = open + OWN + SPARE_DESCRIPTORS + instances * DESCRIPTORS;
-    if needed > limit {
-        return Err(Failed::OpenFiles(Shortage { instances, needed, limit }));
-    }
-    Ok(())
+    let needed = open + own + SPARE_DESCRIPTORS + instances * DESCRIPTORS;
+    if needed > limit { Err(Shortage { instances, needed, limit }) } else { Ok(()) }
 }

@@ -9,9 +9,13 @@ mod escapees;
 mod facts;
 mod failed;
 mod groups;
+pub mod history;
+mod instances;
 mod order;
 pub mod pump;
 mod reason;
+mod requests;
+pub mod server;
 mod sink;
 mod terminals;
 
@@ -26,24 +30,31 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use crate::formation::InstanceId;
-use crate::output::{Source, StreamKey, Style};
+use crate::output::{Source, Style};
 use crate::plan::Plan;
-use crate::process::{Exit, Pid, Sender, Signal};
+use crate::process::{Pid, Sender, Signal};
 use crate::runtime::children::End;
 use crate::runtime::escapees::Escapees;
 use crate::runtime::facts::{hear, noted, signalled};
 use crate::runtime::groups::Groups;
+use crate::runtime::history::History;
+use crate::runtime::instances::Live;
 use crate::runtime::pump::{Note, Pump};
+use crate::runtime::requests::{BEGINNING, Clients, Requests};
+use crate::runtime::server::{Ask, Services};
 use crate::runtime::terminals::size_beside;
-use crate::supervisor::{Action, Event, Receiver, Request, RequestId, Settings, Supervisor, Time};
-use crate::sys::child::{self, Output, SpawnError};
+use crate::supervisor::{Action, Event, Receiver, Request, Settings, Supervisor, Time};
+use crate::sys::child::{self, SpawnError};
 use crate::sys::cleanup::Cleanup;
+use crate::sys::daemon::Starter;
 use crate::sys::link::{FromSupervisor, Link, Peer};
+use crate::sys::logfile::LogFile;
 use crate::sys::memory::OutOfMemory;
 use crate::sys::ready::Ready;
 use crate::sys::signals::{Received, Signals};
+use crate::sys::socket::Listener;
 use crate::sys::startup::Inherited;
-use crate::sys::{census, signals, stdio};
+use crate::sys::{census, signals};
 
 pub use crate::runtime::failed::{Failed, Shortage};
 pub use crate::runtime::order::with_order;
@@ -56,9 +67,6 @@ const FLUSH_AGAIN: Duration = Duration::from_millis(10);
 /// supervisor that is killed right then leaves groups that the guard does not know; so it is not all of them.
 const TOGETHER: usize = 32;
 
-/// The request to start the formation, which procman itself makes.
-const INITIAL: RequestId = RequestId(0);
-
 /// Everything that a formation needs to be run.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -70,6 +78,16 @@ pub struct Job<'a> {
     pub style: Style,
     /// What the instances are to write to.
     pub wanted: Wanted,
+    /// What standard output is, if procman has opened it.
+    pub log_file: Option<LogFile>,
+    /// Who waits for it to run in the background.
+    pub starter: Option<Starter>,
+    /// The words for why an instance could not be started.
+    pub explain: fn(&SpawnError) -> String,
+    /// Where it takes requests.
+    pub listener: Option<Listener>,
+    /// Where what the instances write is recorded.
+    pub history: History,
     /// Lines of procman's own to show first.
     pub notices: Vec<String>,
     /// What procman was started with.
@@ -140,6 +158,10 @@ struct Runtime<'a> {
     next_stream: usize,
     open_files: u64,
     failure: Option<(InstanceId, SpawnError)>,
+    explain: fn(&SpawnError) -> String,
+    requests: Requests,
+    asks: UnboundedReceiver<Ask>,
+    clients: Clients,
     escapees: Escapees,
     /// The deadline that the guard knows.
     told: Option<Time>,
@@ -147,22 +169,22 @@ struct Runtime<'a> {
     awake: Instant,
 }
 
-/// An instance that has been spawned.
-struct Live {
-    group: Pid,
-    stream: StreamKey,
-    /// How the leader has ended, when it has.
-    exit: Option<Exit>,
-}
-
 impl<'a> Runtime<'a> {
     fn new(job: Job<'a>) -> io::Result<Self> {
         let own = census::own_pid();
         let system = Source { name: "system".to_owned(), pid: own.0, position: None };
         let prefix = job.style.prefix_width(Timestamp::now());
-        let (mut pump, notes) = Pump::start(job.style, system)?;
+        let (mut pump, notes) = Pump::start(job.style, system, job.history.clone(), job.log_file)?;
         job.notices.into_iter().for_each(|notice| pump.say(notice));
         let (end_sender, ends) = mpsc::unbounded_channel();
+        let (asker, asks) = mpsc::unbounded_channel();
+        let terminals = Terminals::new(size_beside(prefix));
+        let services = Services {
+            asks: asker,
+            history: job.history,
+            terminals: terminals.clone(),
+            holder: pump.holder(),
+        };
         Ok(Runtime {
             plan: job.plan,
             began: Instant::now(),
@@ -171,7 +193,7 @@ impl<'a> Runtime<'a> {
             groups: Groups::new(),
             wanted: job.wanted,
             has_lacked_terminal: false,
-            terminals: Terminals::new(size_beside(prefix)),
+            terminals,
             prefix,
             memory: None,
             pump,
@@ -184,12 +206,16 @@ impl<'a> Runtime<'a> {
             ended: Vec::new(),
             children_at: None,
             facts: vec![Event::Asked {
-                by: INITIAL,
+                by: BEGINNING,
                 request: Request::Start(job.plan.formation().instances().collect()),
             }],
             next_stream: 0,
             open_files: job.inherited.open_files,
             failure: None,
+            explain: job.explain,
+            requests: Requests::default(),
+            asks,
+            clients: Clients::Awaited { starter: job.starter, listener: job.listener, services },
             escapees: Escapees::None,
             told: None,
             awake: Instant::now(),
@@ -212,6 +238,7 @@ impl<'a> Runtime<'a> {
 
     fn outcome(mut self, status: i32) -> Outcome {
         self.flush();
+        self.clients.part(status);
         Outcome {
             status,
             failure: self.failure,
@@ -263,7 +290,7 @@ impl<'a> Runtime<'a> {
                 Ok(Vec::new())
             }
             () = ready(()), if children_are_due => Ok(self.see_to_children()),
-            Some(note) = self.notes.recv() => Ok(noted(note)),
+            Some(note) = self.notes.recv() => Ok(noted(note, &mut self.pump)),
             () = sleep_until(deadline.unwrap_or(self.began).into()), if deadline.is_some() => {
                 // What has continued this process comes before what is due because it stood still.
                 let received = self.signals.get_mut().pending();
@@ -275,12 +302,15 @@ impl<'a> Runtime<'a> {
                 events.push(Event::TimePassed);
                 Ok(events)
             }
+            // Last, for clients may ask faster than they are answered.
+            Some(ask) = self.asks.recv() => Ok(self.asked(ask).into_iter().collect()),
         }
     }
 
     fn received(&mut self, received: Vec<Received>) -> Vec<Event> {
         let mut events = Vec::new();
-        if self.told.is_some() && received.iter().any(|received| received.signal == Signal::CONT) {
+        let has_deadline = self.told.is_some() || self.supervisor.next_deadline().is_some();
+        if has_deadline && received.iter().any(|received| received.signal == Signal::CONT) {
             // How long it stood still is not known, only that it did not longer than this.
             events.push(Event::Resumed { asleep: self.awake.elapsed() });
         }
@@ -317,7 +347,13 @@ impl<'a> Runtime<'a> {
 
     /// Hands a fact to the supervisor and does what it orders. Returns the status if that was to finish.
     fn handle(&mut self, event: Event) -> Option<i32> {
+        let by = if let Event::Asked { by, .. } = event { Some(by) } else { None };
+        let has_failed = matches!(event, Event::SpawnFailed { .. });
         let actions = self.supervisor.handle(self.began.elapsed(), event);
+        if has_failed && !self.supervisor.is_stopping() {
+            // It was asked for while the formation ran, and whoever asked is told. It is no reason to end with.
+            self.tell_failure();
+        }
         let mut status = None;
         for action in actions {
             match action {
@@ -325,7 +361,7 @@ impl<'a> Runtime<'a> {
                 Action::Signal(id, signal) => self.signal(&id, signal),
                 Action::Say(notice) => self.pump.say(notice.to_string()),
                 // Nobody can ask yet.
-                Action::Reply(..) => {}
+                Action::Reply(id, reply) => self.reply(id, reply),
                 // Nothing that has come in the meantime may be told before that procman was asleep.
                 Action::Suspend => {
                     self.flush();
@@ -339,6 +375,7 @@ impl<'a> Runtime<'a> {
                 Action::Finish(code) => status = Some(code),
             }
         }
+        by.into_iter().for_each(|id| self.requests.accepted(id));
         let deadline = self.supervisor.stop_deadline();
         if let Some(at) = deadline
             && self.told != deadline
@@ -348,57 +385,6 @@ impl<'a> Runtime<'a> {
             self.tell_guard(FromSupervisor::StopWithin(u32::try_from(within).unwrap_or(u32::MAX)));
         }
         status
-    }
-
-    fn spawn(&mut self, id: InstanceId) {
-        let spawned = match self.plan.instance(&id) {
-            Some(invocation) => {
-                let streams = self.streams(&id);
-                with_order(&invocation, self.open_files, |order| child::spawn(order, streams))
-            }
-            // The plan has been asked about every instance before the first was started.
-            None => return self.facts.push(Event::SpawnFailed { id, exit: Exit::Code(1) }),
-        };
-        match spawned {
-            Ok((mut child, output)) => {
-                let pid = child.pid();
-                let stream = StreamKey(self.next_stream);
-                self.next_stream += 1;
-                let position = self.plan.position(&id.process);
-                let source = Source { name: id.to_string(), pid: pid.0, position };
-                if let Output::Terminal(master) = &output {
-                    self.terminals.insert(id.to_string(), master.clone());
-                }
-                self.pump.open(stream, source, output, format!("started with pid {pid}"));
-                self.tell_guard(FromSupervisor::GroupStarted(pid));
-                self.instances.insert(id.clone(), Live { group: pid, stream, exit: None });
-                self.facts.push(Event::Spawned { id: id.clone(), pid });
-                let ends = self.end_sender.clone();
-                tokio::spawn(async move {
-                    // Waiting fails only for a child that somebody else has reaped, and nobody does.
-                    let exit = child.ended().await.unwrap_or(Exit::Code(1));
-                    let _ = ends.send(End { id, child, exit });
-                });
-                self.memory.get_or_insert_with(OutOfMemory::watch);
-            }
-            Err(error) => {
-                self.pump.say(format!("{id} could not be started"));
-                self.facts.push(Event::SpawnFailed { id: id.clone(), exit: error.exit() });
-                self.failure.get_or_insert((id, error));
-            }
-        }
-    }
-
-    fn signal(&mut self, id: &InstanceId, signal: Signal) {
-        let Some(live) = self.instances.get(id) else { return };
-        match signals::signal_group(live.group, signal) {
-            Ok(()) if signal == Signal::KILL => self.groups.killed(live.group),
-            Ok(()) => {}
-            Err(error) => {
-                let (group, reason) = (live.group, stdio::plain(&error));
-                self.pump.say(format!("{signal} cannot be sent to {id} (process group {group}): {reason}"));
-            }
-        }
     }
 
     /// Lets the pump and the guard know what they have been told, and returns when to try again if the guard cannot take

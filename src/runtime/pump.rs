@@ -6,7 +6,14 @@
 //! so the instances block: that is all the back-pressure there is, and it touches nobody else, for
 //! supervision runs on another thread and never waits for this one.
 
+mod commands;
+mod hold;
+mod journal;
+mod progress;
 mod stream;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
 mod trickle;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -23,12 +30,20 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::sync::mpsc as notes;
 
 use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
+use crate::runtime::history::History;
+use crate::runtime::pump::commands::Command;
+use crate::runtime::pump::journal::Journal;
+use crate::runtime::pump::progress::Progress;
 use crate::runtime::pump::stream::{Queued, READ, Stream};
 use crate::runtime::pump::trickle::Trickle;
 use crate::runtime::sink::{Sink, Tally};
 use crate::sys::child::{Output, waiting_bytes};
+use crate::sys::logfile::LogFile;
 use crate::sys::signals::{allow_interruption, interrupt};
 use crate::sys::stdio::stdout_has_reader;
+
+pub use crate::runtime::pump::hold::Holder;
+pub use crate::runtime::pump::progress::Note;
 
 /// A batch of this size is written although there is more to read.
 const BATCH: usize = 256 * 1024;
@@ -40,17 +55,6 @@ const HOT_PIPES: usize = 64;
 const WAKE: Token = Token(usize::MAX);
 /// Standard output, which has only one thing to tell: that its reader has gone.
 const OUTPUT: Token = Token(usize::MAX - 1);
-
-/// What the pump has to report.
-#[derive(Debug)]
-pub enum Note {
-    /// Nobody reads standard output any more.
-    Closed,
-    /// Standard output cannot be written to; what cannot be written is dropped.
-    Failed(io::Error),
-    /// Everything that was there to be written is written.
-    Drained,
-}
 
 /// The pump, as seen from the supervision's thread. No call waits.
 ///
@@ -67,21 +71,15 @@ pub struct Pump {
     thread: JoinHandle<()>,
 }
 
-#[derive(Debug)]
-enum Command {
-    /// Show a line about a new instance, then what it writes.
-    Open { key: StreamKey, source: Source, output: Arc<Output>, first: String },
-    /// Nothing of the instance is alive: write what is left, then a line about its end, and forget it.
-    Close { key: StreamKey, last: String },
-    /// Show a line of procman's own.
-    Say(String),
-    /// Report when everything above has been written.
-    Drain,
-}
-
 impl Pump {
-    /// Starts the thread. `system` is the source of procman's own lines.
-    pub fn start(style: Style, system: Source) -> io::Result<(Pump, notes::UnboundedReceiver<Note>)> {
+    /// Starts the thread. `system` is the source of procman's own lines, `log_file` what standard output is if procman
+    /// has opened it. What is shown is recorded in `history`, which is closed when the pump has drained.
+    pub fn start(
+        style: Style,
+        system: Source,
+        history: History,
+        log_file: Option<LogFile>,
+    ) -> io::Result<(Pump, notes::UnboundedReceiver<Note>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         if stdout_has_reader() {
@@ -94,14 +92,18 @@ impl Pump {
         let (notes, reports) = notes::unbounded_channel();
         let tally = Arc::new(Tally::default());
         let began = Instant::now();
-        let merge = Merge::new(style, system, moment(began));
-        let sink = Sink::new(Arc::clone(&tally), notes.clone());
+        let now = moment(began);
+        let journal = Journal::new(history, &system);
+        let merge = Merge::new(style, system, now);
+        let sink = Sink::new(Arc::clone(&tally), notes.clone(), log_file);
         let worker = Worker {
             poll,
             inbox,
             notes,
             merge,
+            journal,
             began,
+            now,
             commands: VecDeque::new(),
             streams: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -129,6 +131,11 @@ impl Pump {
     /// Forgets an instance of which nothing is alive, after what it has written and the line `last`.
     pub fn close(&mut self, key: StreamKey, last: String) {
         self.send(Command::Close { key, last });
+    }
+
+    /// Returns what others hold output back with.
+    pub fn holder(&self) -> Holder {
+        Holder::new(self.commands.clone(), Arc::clone(&self.waker))
     }
 
     /// Shows a line of procman's own.
@@ -177,7 +184,10 @@ struct Worker {
     inbox: Receiver<Command>,
     notes: notes::UnboundedSender<Note>,
     merge: Merge,
+    journal: Journal,
     began: Instant,
+    /// When the turn began.
+    now: Moment,
     commands: VecDeque<Command>,
     streams: BTreeMap<StreamKey, Stream>,
     /// Streams whose pipe may have something, in the order of their turns.
@@ -188,19 +198,6 @@ struct Worker {
     hot_pipes: usize,
     /// The most that has been read at once in this turn.
     largest_read: usize,
-}
-
-/// Whether the pump goes on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// It has nothing to do before something happens.
-    Idle,
-    /// There is more to do.
-    Busy,
-    /// It waits for the end of a flowing line, until this time at most.
-    Waiting(Duration),
-    /// It has drained.
-    Done,
 }
 
 impl Worker {
@@ -223,6 +220,7 @@ impl Worker {
                     // Without its pipes the pump is of no use, and a formation without output is stopped.
                     let _ = self.notes.send(Note::Failed(error));
                     let _ = self.notes.send(Note::Closed);
+                    self.journal.end();
                     return;
                 }
             }
@@ -239,8 +237,9 @@ impl Worker {
             self.largest_read = 0;
             progress = self.turn(now);
             trickle.note(now.time.saturating_sub(before), self.largest_read);
-            self.tally.rest(self.merge.held());
+            self.tally.rest(self.held());
         }
+        self.journal.end();
         // Who hears it counts what is missing, and waits until the pump rests.
         let _ = self.notes.send(Note::Drained);
     }
@@ -259,6 +258,7 @@ impl Worker {
 
     /// Does everything once that can be done now.
     fn turn(&mut self, now: Moment) -> Progress {
+        self.now = now;
         self.merge.set_time(now);
         self.commands.extend(self.inbox.try_iter());
         let obeyed = self.obey();
@@ -269,76 +269,9 @@ impl Worker {
         let read = self.read_ready();
         let line_has_ended = self.merge.turn_ends().is_none();
         self.write();
-        match (obeyed, read) {
-            (Progress::Busy, _) | (_, Progress::Busy) => Progress::Busy,
-            (Progress::Waiting(_), _) | (_, Progress::Waiting(_)) if line_has_ended => Progress::Busy,
-            (Progress::Waiting(one), Progress::Waiting(other)) => Progress::Waiting(one.min(other)),
-            (Progress::Waiting(until), _) | (_, Progress::Waiting(until)) => Progress::Waiting(until),
-            (Progress::Idle | Progress::Done, Progress::Idle | Progress::Done) => Progress::Idle,
-        }
-    }
-
-    /// Obeys commands in their order, as long as nobody's line is flowing.
-    fn obey(&mut self) -> Progress {
-        while let Some(command) = self.commands.pop_front() {
-            let key = match &command {
-                Command::Open { key, .. } | Command::Close { key, .. } => Some(*key),
-                Command::Say(_) | Command::Drain => None,
-            };
-            if let Access::Later(until) = self.merge.access(key) {
-                self.commands.push_front(command);
-                return Progress::Waiting(until);
-            }
-            match command {
-                Command::Open { key, source, output, first } => self.open(key, source, output, &first),
-                Command::Close { key, last } => self.close(key, &last),
-                Command::Say(line) => self.merge.say_system(&line),
-                Command::Drain => {
-                    self.drain();
-                    return Progress::Done;
-                }
-            }
-            self.write_if_large();
-        }
-        Progress::Idle
-    }
-
-    fn open(&mut self, key: StreamKey, source: Source, output: Arc<Output>, first: &str) {
-        self.merge.open(key, source);
-        self.merge.say(key, first);
-        let stream = Stream::new(output);
-        if let Err(error) = stream.register(self.poll.registry(), Token(key.0)) {
-            self.merge.say(key, &format!("its output cannot be read: {error}"));
-        }
-        self.streams.insert(key, stream);
-    }
-
-    /// Reads no more of an instance but for what its escapees say until the end, as much as its pipe holds: they have
-    /// a reader as long as procman lives.
-    fn close(&mut self, key: StreamKey, last: &str) {
-        self.read_what_waits(key);
-        self.merge.say(key, last);
-        let Some(stream) = self.streams.get(&key) else { return };
-        self.hot_pipes -= usize::from(stream.is_grown());
-        if stream.has_writer() {
-            stream.deregister(self.poll.registry());
-        } else {
-            // With its descriptor goes its registration.
-            self.forget(key);
-        }
-        self.ready.retain(|ready| *ready != key);
-    }
-
-    fn forget(&mut self, key: StreamKey) {
-        self.merge.close(key);
-        self.streams.remove(&key);
-    }
-
-    /// Shows what escapees have said since their instances were closed.
-    fn drain(&mut self) {
-        for key in self.streams.keys().copied().collect::<Vec<_>>() {
-            self.read_what_waits(key);
-            self.forget(key);
+        match obeyed.and(read) {
+            Progress::Waiting(_) if line_has_ended => Progress::Busy,
+            progress @ (Progress::Idle | Progress::Busy | Progress::Waiting(_) | Progress::Done) => progress,
         }
     }
 
@@ -357,7 +290,10 @@ impl Worker {
         let mut refused = 0;
         for _ in 0..self.ready.len() {
             let Some(key) = self.ready.pop_front() else { break };
-            if let Access::Later(until) = self.merge.access(Some(key)) {
+            // What is only recorded waits for nobody's line.
+            if !self.journal.is_held(Some(key))
+                && let Access::Later(until) = self.merge.access(Some(key))
+            {
                 self.ready.push_back(key);
                 refused += 1;
                 if progress == Progress::Idle {
@@ -409,23 +345,19 @@ impl Worker {
             }
             self.write_if_large();
         }
-        if let Some(stream) = self.streams.get_mut(&key) {
-            self.merge.feed(key, stream.rest());
-        }
+        self.take_rest(key);
     }
 
     /// Reads at most `most` bytes and returns how many came; less than asked means that no more is there.
     fn read_some(&mut self, key: StreamKey, most: usize) -> usize {
         let Some(stream) = self.streams.get_mut(&key) else { return 0 };
         let length = stream.read(&mut self.buffer[..most]);
-        self.largest_read = self.largest_read.max(length);
-        for part in stream.meant(&mut self.buffer[..length]).into_iter().filter(|part| !part.is_empty()) {
-            self.merge.feed(key, part);
-        }
         if stream.is_hot() && self.hot_pipes < HOT_PIPES {
             self.hot_pipes += 1;
             stream.grow();
         }
+        self.largest_read = self.largest_read.max(length);
+        self.take(key, length);
         length
     }
 
@@ -437,7 +369,7 @@ impl Worker {
 
     fn write(&mut self) {
         if !self.merge.batch().is_empty() {
-            self.sink.write(self.merge.batch(), self.merge.held());
+            self.sink.write(self.merge.batch(), self.held());
             self.merge.clear_batch();
         }
     }

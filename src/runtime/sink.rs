@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::runtime::pump::Note;
 use crate::sys::child::grow_pipe;
+use crate::sys::logfile::LogFile;
 use crate::sys::stdio::write_stdout;
 
 /// A size of batches for which the pipe that standard output may be is made larger.
@@ -97,6 +98,8 @@ pub struct Sink {
     /// How many bytes have been read that wait behind the batch.
     held: usize,
     large_batches: [u32; STEPS.len()],
+    /// The file that standard output is, if procman has opened one.
+    log_file: Option<LogFile>,
     tally: Arc<Tally>,
     notes: UnboundedSender<Note>,
 }
@@ -127,8 +130,9 @@ enum Failure {
 }
 
 impl Sink {
-    /// Returns the sink; what is wrong with it is told to `notes`.
-    pub fn new(tally: Arc<Tally>, notes: UnboundedSender<Note>) -> Self {
+    /// Returns the sink; what is wrong with it is told to `notes`. `log_file` is what standard output is, if that is
+    /// procman's to begin anew.
+    pub fn new(tally: Arc<Tally>, notes: UnboundedSender<Note>, log_file: Option<LogFile>) -> Self {
         Sink {
             state: State::Open,
             failure: Failure::Unheard,
@@ -136,6 +140,7 @@ impl Sink {
             dropped: None,
             held: 0,
             large_batches: [0; STEPS.len()],
+            log_file,
             tally,
             notes,
         }
@@ -153,6 +158,7 @@ impl Sink {
     pub fn write(&mut self, batch: &[u8], held: usize) {
         self.held = held;
         self.note_size(batch.len());
+        self.make_room(batch.len());
         if let State::Failing(until) = self.state
             && until <= Instant::now()
         {
@@ -223,6 +229,19 @@ impl Sink {
         self.dropped = Cursor::after(bytes).or(self.dropped);
         if self.state != State::Closed {
             self.tally.dropped.fetch_add(bytes.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Begins the log file anew before it becomes too large, but in no line.
+    fn make_room(&mut self, size: usize) {
+        let Some(log_file) = &mut self.log_file else { return };
+        match self.written {
+            Cursor::WithinLine => log_file.grow(size),
+            Cursor::LineStart => {
+                if let Err(error) = log_file.make_room(size) {
+                    let _ = self.notes.send(Note::TooLarge(error));
+                }
+            }
         }
     }
 

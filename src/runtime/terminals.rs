@@ -13,7 +13,7 @@ use crate::formation::InstanceId;
 use crate::process::{Sender, Signal};
 use crate::runtime::Runtime;
 use crate::sys::child::Streams;
-use crate::sys::pty::{self, ECHO_ALONE, Echo, Master, Size};
+use crate::sys::pty::{self, Master, Size};
 use crate::sys::ready::Writable;
 use crate::sys::signals::Received;
 use crate::sys::stdio;
@@ -115,7 +115,6 @@ impl Terminals {
         }
         let master = Writable::new(terminal.master.clone()).map_err(|_| AttachError::System)?;
         terminal.user = User::Somebody;
-        let _ = terminal.master.set_echo(Echo::On);
         let _ = terminal.master.resize(size);
         Ok(Attachment { terminals: self.clone(), name: name.to_owned(), master })
     }
@@ -141,6 +140,13 @@ impl Attachment {
         self.master.write(|master| master.write(bytes)).await
     }
 
+    /// Returns whether the instance has lost this terminal: nothing of it is alive, or it has been started again.
+    pub fn is_over(&self) -> bool {
+        let state = self.terminals.state();
+        let terminal = state.terminals.get(&self.name);
+        terminal.is_none_or(|terminal| !terminal.master.is(self.master.get()))
+    }
+
     /// Takes the news that the user's terminal has another size.
     pub fn resize(&self, size: Size) -> io::Result<()> {
         self.master.get().resize(size)
@@ -151,7 +157,6 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         let mut state = self.terminals.state();
         let (size, master) = (state.size, self.master.get());
-        let _ = master.set_echo(ECHO_ALONE);
         let _ = master.resize(size);
         // The instance may have been started again since, with another one.
         if let Some(terminal) = state.terminals.get_mut(&self.name)

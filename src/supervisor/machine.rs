@@ -17,7 +17,7 @@ use crate::process::{Exit, Pid, Signal, UNKILLABLE};
 use crate::procfile::ProcessType;
 use crate::supervisor::event::{Action, Event, Group, Notice, StopCause, Time};
 use crate::supervisor::instance::{Arrival, Failure, Force, Instance, Leader, Next, Rest};
-use crate::supervisor::phase::{Asked, Escapees, Phase, Unkillable};
+use crate::supervisor::phase::{Asked, Escapees, Losses, Phase};
 use crate::supervisor::relay::{Heard, Relay};
 use crate::supervisor::request::Outcome;
 use crate::supervisor::roster::Roster;
@@ -54,7 +54,7 @@ impl Supervisor {
     pub fn new(settings: Settings, types: Vec<ProcessType>) -> Self {
         Supervisor {
             settings,
-            phase: Phase::Running { unkillable: Unkillable::Nothing },
+            phase: Phase::Running { losses: Losses::Nothing },
             roster: Roster::new(types),
             waiting: VecDeque::new(),
             spawning: None,
@@ -388,7 +388,7 @@ impl Supervisor {
         };
         self.enter(&id, Instance::Unkillable { pid, leader, rest });
         match &mut self.phase {
-            Phase::Running { unkillable } => *unkillable = Unkillable::Something,
+            Phase::Running { losses } => *losses = Losses::Something,
             Phase::Stopping { status: status @ 0, .. } => *status = 1,
             Phase::Stopping { .. } | Phase::Draining { .. } | Phase::Finished => {}
         }

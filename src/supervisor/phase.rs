@@ -6,7 +6,7 @@ use crate::supervisor::event::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// It runs, or is about to, be it without an instance. Once something could not be killed its end is a failure.
-    Running { unkillable: Unkillable },
+    Running { losses: Losses },
     /// Everything that lives has been asked to end, until `deadline`.
     Stopping { status: i32, deadline: Time, asked: Asked },
     /// Everything has ended, and until `until` its output may be written.
@@ -15,9 +15,9 @@ pub enum Phase {
     Finished,
 }
 
-/// Whether there was anything that could not be killed.
+/// What could not be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unkillable {
+pub enum Losses {
     /// There was nothing.
     Nothing,
     /// There was something.

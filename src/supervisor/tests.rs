@@ -1,12 +1,14 @@
 //! The rules of life and death (CONTRACT §6 and §7) as transcripts, from the first spawn to the last byte.
 //!
-//! More of them: `tests/force.rs`, what does not end by itself; `tests/signals.rs`, signals and their copies.
+//! More of them: `tests/requests.rs`, what is asked of a running formation; `tests/force.rs`, what does not end by
+//! itself; `tests/signals.rs`, signals and their copies.
 //! `tests/transcript.rs` is the language. Every step of every test is held against the promises of
 //! `tests/ledger.rs`; `tests/sweep.rs` takes every event into every state, `tests/walks.rs` leads random
 //! lives.
 
 mod force;
 mod ledger;
+mod requests;
 mod signals;
 mod sweep;
 mod transcript;

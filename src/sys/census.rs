@@ -92,6 +92,11 @@ pub fn own_pid() -> Pid {
     Pid(i32::try_from(std::process::id()).unwrap_or_default())
 }
 
+/// Returns what `/proc` says of every process behind its name: proc_pid_stat(5) from the third field on.
+pub fn stats() -> Option<impl Iterator<Item = String>> {
+    proc_fs::stats()
+}
+
 /// Returns one process.
 pub fn process(pid: Pid) -> Option<Member> {
     proc_fs::process(pid)
@@ -141,11 +146,23 @@ mod proc_fs {
         (shown.to_str()?.parse() == Ok(own_pid().0)).then_some("/proc")
     }
 
-    fn read(pid: Pid) -> Option<Member> {
-        // The name stands in parentheses and may itself contain blanks and parentheses: proc_pid_stat(5).
+    /// Returns what `/proc` says of every process behind its name, from the state on: proc_pid_stat(5).
+    pub fn stats() -> Option<impl Iterator<Item = String>> {
+        let entries = fs::read_dir(root()?).ok()?;
+        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        Some(numbers.filter_map(|number| stat(Pid(number))))
+    }
+
+    fn stat(pid: Pid) -> Option<String> {
+        // The name stands in parentheses and may itself contain blanks and parentheses.
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         let end = stat.iter().rposition(|byte| *byte == b')')?;
-        let mut fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace();
+        std::str::from_utf8(stat.get(end + 1..)?).ok().map(str::to_owned)
+    }
+
+    fn read(pid: Pid) -> Option<Member> {
+        let stat = stat(pid)?;
+        let mut fields = stat.split_ascii_whitespace();
         let state = fields.next()?.chars().next()?;
         let parent = Pid(fields.next()?.parse().ok()?);
         let group = Pid(fields.next()?.parse().ok()?);
@@ -168,6 +185,10 @@ mod proc_fs {
 
     pub fn processes() -> Option<Vec<Member>> {
         None
+    }
+
+    pub fn stats() -> Option<impl Iterator<Item = String>> {
+        None::<std::iter::Empty<String>>
     }
 
     pub fn process(_: Pid) -> Option<Member> {

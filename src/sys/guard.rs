@@ -24,6 +24,7 @@ use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::signals::{self, Received, Signals};
 use crate::sys::startup::{self, Hangup};
 use crate::sys::stdio::write_stderr_unless_stuck;
+use crate::sys::wait::exit_of;
 
 /// Which of the two processes this one is, once they are two.
 #[derive(Debug)]
@@ -215,8 +216,7 @@ impl Guard {
                 -1 if Errno::last() == Errno::ECHILD => return Reaped::NoChild,
                 _ if pid != self.ward.0 => {}
                 _ if libc::WIFSTOPPED(status) => self.stop_too(),
-                _ if libc::WIFEXITED(status) => return Reaped::Ward(Exit::Code(libc::WEXITSTATUS(status))),
-                _ => return Reaped::Ward(Exit::Signal(Signal(libc::WTERMSIG(status)))),
+                _ => return Reaped::Ward(exit_of(status)),
             }
         }
     }

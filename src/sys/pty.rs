@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open as open_file};
 use nix::libc;
 use nix::pty::{PtyMaster, grantpt, posix_openpt, unlockpt};
 use nix::sys::stat::Mode;
-use nix::sys::termios::{InputFlags, LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
+use nix::sys::termios::{InputFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd;
 
 /// The size of a terminal, in characters.
@@ -22,18 +22,6 @@ pub struct Size {
     /// Its width.
     pub columns: u16,
 }
-
-/// Whether a terminal shows what is typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Echo {
-    /// It does.
-    On,
-    /// It does not.
-    Off,
-}
-
-/// Whether the terminal of an instance shows what is typed while nobody is attached, and so nobody types.
-pub const ECHO_ALONE: Echo = Echo::Off;
 
 /// procman's end of a pseudo-terminal, which never waits. The other end is hung up when the last copy of it goes.
 #[derive(Clone, Debug)]
@@ -56,7 +44,8 @@ pub fn open(size: Size) -> io::Result<Pair> {
     let slave = open_slave(&master)?;
     let mut settings = tcgetattr(&slave)?;
     settings.output_flags.remove(OutputFlags::OPOST);
-    settings.local_flags.set(LocalFlags::ECHO, ECHO_ALONE == Echo::On);
+    // It shows what is typed, which is nothing unless somebody is attached. A line editor looks once, when it begins to
+    // wait, whether it is to show that itself, and would show nothing to whoever attaches later.
     // Else erasing a character erases its last byte.
     settings.input_flags.insert(InputFlags::IUTF8);
     tcsetattr(&slave, SetArg::TCSANOW, &settings)?;
@@ -112,18 +101,6 @@ impl Master {
         }
     }
 
-    /// Lets it show what is typed, or not. Where a program edits its lines itself, it shows them itself too, and nothing
-    /// is changed.
-    pub fn set_echo(&self, echo: Echo) -> io::Result<()> {
-        // On this end too they are the settings of the other one.
-        let mut settings = tcgetattr(&*self.0)?;
-        if settings.local_flags.contains(LocalFlags::ICANON) {
-            settings.local_flags.set(LocalFlags::ECHO, echo == Echo::On);
-            tcsetattr(&*self.0, SetArg::TCSANOW, &settings)?;
-        }
-        Ok(())
-    }
-
     /// Returns whether that is the same terminal.
     pub fn is(&self, other: &Master) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -169,10 +146,9 @@ fn open_by_name(master: &PtyMaster) -> io::Result<OwnedFd> {
 mod tests {
     use std::io::ErrorKind;
 
-    use nix::sys::termios::{LocalFlags, SetArg, cfmakeraw, tcgetattr, tcsetattr};
     use nix::unistd;
 
-    use super::{Echo, Pair, Size, open};
+    use super::{Pair, Size, open};
 
     const SIZE: Size = Size { rows: 30, columns: 100 };
 
@@ -209,24 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_is_shown_only_when_that_is_wanted() {
+    fn what_is_typed_is_shown() {
         let pair = open(SIZE).unwrap();
-        let type_line = || {
-            pair.master.write(b"ab\n").unwrap();
-            let mut line = [0; 8];
-            assert_eq!(unistd::read(&pair.slave, &mut line), Ok(3));
-            read_all(&pair).0
-        };
-        assert_eq!(type_line(), b"");
-        pair.master.set_echo(Echo::On).unwrap();
-        assert_eq!(type_line(), b"ab\n");
-        pair.master.set_echo(Echo::Off).unwrap();
-        assert_eq!(type_line(), b"");
-        // A program that edits its lines itself.
-        let mut settings = tcgetattr(&pair.slave).unwrap();
-        cfmakeraw(&mut settings);
-        tcsetattr(&pair.slave, SetArg::TCSANOW, &settings).unwrap();
-        pair.master.set_echo(Echo::On).unwrap();
-        assert!(!tcgetattr(&pair.slave).unwrap().local_flags.contains(LocalFlags::ECHO));
+        pair.master.write(b"ab\n").unwrap();
+        let mut line = [0; 8];
+        assert_eq!(unistd::read(&pair.slave, &mut line), Ok(3));
+        assert_eq!(read_all(&pair).0, b"ab\n");
     }
 }

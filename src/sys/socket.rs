@@ -387,15 +387,30 @@ fn refusal(error: io::Error) -> ConnectError {
     }
 }
 
+/// Does something as another user: a thread of its own becomes that user, and no other thread does.
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+pub fn as_user<T: Send>(user: u32, what: impl FnOnce() -> T + Send) -> T {
+    let become_user = move || {
+        // SAFETY: the bare system call changes this thread alone, which ends right after.
+        let result = unsafe { libc::syscall(libc::SYS_setresuid, user, user, user) };
+        assert_eq!(result, 0);
+        what()
+    };
+    std::thread::scope(|scope| scope.spawn(become_user).join().unwrap())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-    use std::os::unix::net::{UnixDatagram, UnixListener};
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
     use std::path::Path;
     use std::sync::Barrier;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::{BindError, ConnectError, Listener, connect, listen_at, listen_in};
     use crate::sys::{census, files};
@@ -595,31 +610,68 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let path = folder.path().join("a.sock");
         let listener = listen_at(&path).unwrap();
-        as_user(65534, || {
+        super::as_user(65534, || {
             assert!(matches!(connect(&path), Err(ConnectError::NotPermitted)));
             // That of somebody else stays, dead or alive.
             assert!(matches!(listen_at(&path), Err(BindError::Occupied { .. })));
         });
         drop(listener);
-        as_user(65534, || {
+        super::as_user(65534, || {
             assert!(matches!(listen_at(&path), Err(BindError::Occupied { .. })));
         });
         let theirs = folder.path().join("theirs.sock");
-        let _theirs = as_user(65534, || listen_at(&theirs).unwrap());
+        let _theirs = super::as_user(65534, || listen_at(&theirs).unwrap());
         fs::set_permissions(&theirs, fs::Permissions::from_mode(0o666)).unwrap();
         connect(&theirs).expect("root may speak to anybody");
-        as_user(65533, || assert!(matches!(connect(&theirs), Err(ConnectError::Foreign(65534)))));
+        super::as_user(65533, || assert!(matches!(connect(&theirs), Err(ConnectError::Foreign(65534)))));
     }
 
-    /// Does something as another user: a thread of its own becomes that user, and no other thread does.
     #[cfg(target_os = "linux")]
-    fn as_user<T: Send>(user: u32, what: impl FnOnce() -> T + Send) -> T {
-        let become_user = move || {
-            // SAFETY: the bare system call changes this thread alone, which ends right after.
-            let result = unsafe { nix::libc::syscall(nix::libc::SYS_setresuid, user, user, user) };
-            assert_eq!(result, 0);
-            what()
-        };
-        thread::scope(|scope| scope.spawn(become_user).join().unwrap())
+    #[test]
+    #[allow(clippy::print_stderr, reason = "the gate counts what was skipped")]
+    fn at_no_moment_can_another_user_connect() {
+        if files::own_user() != 0 {
+            return eprintln!("skipped: only root can be another user");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let path = folder.path().join("a.sock");
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                super::as_user(65534, || {
+                    let mut seen = 0;
+                    while !is_over.load(Ordering::Relaxed) {
+                        assert!(UnixStream::connect(&path).is_err());
+                        if let Ok(status) = fs::symlink_metadata(&path) {
+                            assert_eq!(status.mode() & 0o7777, 0o600);
+                            seen += 1;
+                        }
+                    }
+                    seen
+                })
+            });
+            let until = Instant::now() + Duration::from_millis(100);
+            while Instant::now() < until {
+                listen_at(&path).unwrap().remove();
+            }
+            is_over.store(true, Ordering::Relaxed);
+            assert!(watcher.join().unwrap() > 0, "it has been looked at");
+        });
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_and_ends_with_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let directory = fs::File::open(folder.path()).unwrap();
+        directory.lock().unwrap();
+        thread::scope(|scope| {
+            let binding = scope.spawn(|| listen_at(&path));
+            assert!(!path.exists());
+            // As the end of a process does it.
+            drop(directory);
+            binding.join().unwrap().unwrap().remove();
+        });
     }
 }

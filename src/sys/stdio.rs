@@ -5,6 +5,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -36,6 +37,33 @@ pub fn write_stdout(bytes: &[u8]) -> io::Result<usize> {
             Err(Errno::EAGAIN) => wait_writable(stdout),
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// What came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// Something can be read, be it the end.
+    Readable,
+    /// Whoever read standard output has gone.
+    NobodyReads,
+    /// Neither in time.
+    Nothing,
+}
+
+/// Waits until something can be read from `source`, or `longest` is over, or nobody reads standard output any more.
+pub fn wait_for(source: &impl AsFd, longest: Option<Duration>) -> Waited {
+    let stdout = io::stdout();
+    // Of a closed pipe one is told without asking.
+    let mut interest =
+        [PollFd::new(source.as_fd(), PollFlags::POLLIN), PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let timeout = longest
+        .map_or(PollTimeout::NONE, |longest| PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX));
+    let told = |descriptor: &PollFd| descriptor.any().unwrap_or(true);
+    match poll(&mut interest, timeout) {
+        Ok(0) | Err(_) => Waited::Nothing,
+        Ok(_) if told(&interest[1]) => Waited::NobodyReads,
+        Ok(_) => Waited::Readable,
     }
 }
 

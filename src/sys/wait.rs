@@ -8,17 +8,28 @@ use std::io;
 
 use nix::libc;
 
-use crate::process::{Pid, Signal};
+use crate::process::{Exit, Pid, Signal};
 use crate::sys::census;
 
 pub use end::{Watch, release};
 
-/// Reaps a child that has ended or is about to.
-pub fn reap(pid: Pid) {
-    // SAFETY: without a place for the status there is no memory to get wrong.
-    while unsafe { libc::waitpid(pid.0, std::ptr::null_mut(), 0) } == -1
+/// Reaps a child that has ended or is about to, and returns how it ended.
+pub fn reap(pid: Pid) -> Exit {
+    let mut status = 0;
+    // SAFETY: waitpid writes one int. nix's wrapper knows no real-time signals.
+    while unsafe { libc::waitpid(pid.0, &raw mut status, 0) } == -1
         && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
     {}
+    exit_of(status)
+}
+
+/// Returns what the status of a child that has ended means.
+pub fn exit_of(status: i32) -> Exit {
+    if libc::WIFEXITED(status) {
+        Exit::Code(libc::WEXITSTATUS(status))
+    } else {
+        Exit::Signal(Signal(libc::WTERMSIG(status)))
+    }
 }
 
 /// The children of this process that are no leaders, after those that had ended were reaped.

@@ -349,7 +349,10 @@ mod escapees {
         for (app_is, grace, end_of_inner) in cases {
             let app = App::new("");
             let (procman, tag) = (procman().display(), app.tag());
-            app.file("Procfile", format!("web: exec {procman} start --no-timestamp -f inner -t 1000\n"));
+            app.file(
+                "Procfile",
+                format!("web: exec {procman} start --no-timestamp --no-socket -f inner -t 1000\n"),
+            );
             let inner = format!(
                 "app: {app_is} (setsid sleep {tag} &); sleep {tag} & echo ready; wait; read go < go\n"
             );

@@ -268,7 +268,11 @@ fn a_storm_of_signals_keeps_no_end_from_being_seen() {
     let guard = running.pid();
     let is_over = AtomicBool::new(false);
     let end = thread::scope(|scope| {
-        scope.spawn(|| while !is_over.load(Ordering::Relaxed) && kill(guard, Signal::SIGUSR1).is_ok() {});
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) && kill(guard, Signal::SIGUSR1).is_ok() {
+                hint::spin_loop()
+            }
+        });
         running.signal(Signal::SIGTERM);
         let end = running.finish();
         is_over.store(true, Ordering::Relaxed);

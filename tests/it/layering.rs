@@ -12,11 +12,12 @@ type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// From the bottom to the top: a module names only what stands above its own line.
 const TABLE: &[Row] = &[
-    ("process", &[], &[]),
     // The words that the readers of a user's files share.
     ("fault", &[], &[]),
     // How the words of others stand in a message.
     ("quote", &[], &[]),
+    // What is not the name of a signal is quoted.
+    ("process", &["quote"], &[]),
     ("procfile", &["fault", "quote"], &[]),
     ("dotenv", &["fault", "quote"], &["dotenvy"]),
     ("config", &["quote"], &["serde", "toml"]),
@@ -32,7 +33,12 @@ const TABLE: &[Row] = &[
     // tokio waits for what nix opens; signal_hook where there is no signalfd. jiff reads the time zone of the machine.
     ("sys", &["process", "quote"], &["jiff", "nix", "signal_hook", "tokio"]),
     // The pump waits for its pipes with mio, in a thread of its own, and reads the clock with jiff.
-    ("runtime", &["process", "formation", "plan", "supervisor", "output", "sys"], &["jiff", "mio", "tokio"]),
+    // The control thread speaks the language of the socket, and quotes what clients have written.
+    (
+        "runtime",
+        &["process", "quote", "formation", "plan", "supervisor", "output", "control", "sys"],
+        &["jiff", "mio", "tokio"],
+    ),
     (
         "cli",
         // Everything: here the user's files meet the plan, and every error gets its words.
@@ -47,10 +53,12 @@ const TABLE: &[Row] = &[
             "plan",
             "supervisor",
             "output",
+            "control",
             "sys",
             "runtime",
         ],
-        &["clap", "clap_complete"],
+        // jiff reads the times that the user writes, regex_lite the patterns; memchr looks for keys in what is typed.
+        &["clap", "clap_complete", "jiff", "memchr", "regex_lite"],
     ),
     ("lib", &[], &[]),
     ("main", &[], &[]),

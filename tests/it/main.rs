@@ -6,9 +6,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod attach;
 mod bad_input;
 mod children;
 mod cli;
+mod clients;
 mod defaults;
 mod examples;
 mod faults;

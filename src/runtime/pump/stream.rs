@@ -119,11 +119,11 @@ impl Stream {
         length
     }
 
-    /// Returns what has been read as the instance has meant it, in two parts.
-    pub fn meant<'a>(&mut self, read: &'a mut [u8]) -> [&'a [u8]; 2] {
+    /// Returns what has been read as the instance has meant it, in two parts; nothing where that is what was read.
+    pub fn meant<'a>(&mut self, read: &'a mut [u8]) -> Option<[&'a [u8]; 2]> {
         match *self.output {
-            Output::Pipe(_) => [&[], read],
-            Output::Terminal(_) => self.fold.fold(read).into(),
+            Output::Pipe(_) => None,
+            Output::Terminal(_) => Some(self.fold.fold(read).into()),
         }
     }
 

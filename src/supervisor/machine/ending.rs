@@ -9,7 +9,7 @@ use crate::process::{SAME_REQUEST, Signal};
 use crate::supervisor::event::{Action, Notice, StopCause, Time};
 use crate::supervisor::instance::{Arrival, Instance, Next};
 use crate::supervisor::machine::Supervisor;
-use crate::supervisor::phase::{Asked, Escapees, Phase, Unkillable};
+use crate::supervisor::phase::{Asked, Escapees, Losses, Phase};
 use crate::supervisor::relay::Heard;
 use crate::supervisor::waits::Wish;
 
@@ -73,14 +73,14 @@ impl Supervisor {
 
     /// Begins to stop the formation unless that has begun.
     pub(super) fn stop(&mut self, now: Time, status: i32, cause: StopCause, actions: &mut Vec<Action>) {
-        let Phase::Running { unkillable } = self.phase else { return };
+        let Phase::Running { losses } = self.phase else { return };
         let asked = match cause {
             StopCause::Signal(_) | StopCause::Quit | StopCause::GuardLost => Asked::Once(now),
             StopCause::Ended(_) | StopCause::NotStarted(_) | StopCause::OutputClosed => Asked::Never,
         };
-        let status = match (status, unkillable) {
-            (0, Unkillable::Something) => 1,
-            (status, Unkillable::Something | Unkillable::Nothing) => status,
+        let status = match (status, losses) {
+            (0, Losses::Something) => 1,
+            (status, Losses::Something | Losses::Nothing) => status,
         };
         let deadline = now.saturating_add(self.settings.grace);
         self.phase = Phase::Stopping { status, deadline, asked };

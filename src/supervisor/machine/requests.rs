@@ -24,6 +24,9 @@ enum Answer {
 impl Supervisor {
     /// Returns the instances that a request would make that are not there: none if it would be refused.
     pub fn additions(&self, request: &Request) -> Vec<InstanceId> {
+        if self.is_stopping() {
+            return Vec::new();
+        }
         let orders = meaning::orders(&self.roster, request).unwrap_or_default().into_iter();
         orders.map(|(id, _)| id).filter(|id| self.roster.get(id).is_none()).collect()
     }
@@ -40,11 +43,7 @@ impl Supervisor {
                     for (id, order) in orders {
                         self.obey(now, by, id, order, actions);
                     }
-                    let roster = &self.roster;
-                    self.waiting.retain(|id| {
-                        let member = roster.get(id);
-                        member.is_some_and(|member| matches!(member.state, Instance::Waiting { .. }))
-                    });
+                    self.forget_dropped();
                 }
                 Err(refusal) => actions.push(Action::Reply(by, Reply::Refused(refusal))),
             },
@@ -52,6 +51,13 @@ impl Supervisor {
                 actions.push(Action::Reply(by, Reply::Refused(Refusal::Stopping)));
             }
         }
+    }
+
+    /// Takes those out of the queue that do not wait any more, all at once: there may be many.
+    fn forget_dropped(&mut self) {
+        let roster = &self.roster;
+        let waits = |instance: Instance| matches!(instance, Instance::Waiting { .. });
+        self.waiting.retain(|id| roster.get(id).is_some_and(|member| waits(member.state)));
     }
 
     fn obey(&mut self, now: Time, by: RequestId, id: InstanceId, order: Order, actions: &mut Vec<Action>) {

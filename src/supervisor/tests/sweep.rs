@@ -16,6 +16,31 @@ const STATES: &[&[&str]] = &[
     &["start web.1", "spawned web.1 11"],
     &["start web.1 worker.1", "spawned web.1 11"],
     &["start worker.1 web.1", "spawned worker.1 12", "spawned web.1 11"],
+    // web.1 starting although it is to be stopped, kept down, started again or gone.
+    &["start web.1 worker.1", "ask 1: stop web.1"],
+    &["start web.1 worker.1", "ask 1: restart web.1"],
+    &["start web.1 worker.1", "ask 1: scale web=0"],
+    &["start worker.1", "spawned worker.1 12", "ask 1: scale web=1"],
+    // The same while it is terminated, leaves something behind, is killed, cannot be killed.
+    &["start web.1 worker.1", "spawned web.1 11", "spawned worker.1 12", "ask 1: stop web.1"],
+    &["start web.1 worker.1", "spawned web.1 11", "spawned worker.1 12", "ask 1: restart web.1"],
+    &["start web.1 worker.1", "spawned web.1 11", "spawned worker.1 12", "ask 1: scale web=0"],
+    &["start web.1", "spawned web.1 11", "ask 1: restart web.1", "exited web.1 0 leaving"],
+    &["start web.1", "spawned web.1 11", "ask 1: restart web.1", "exited web.1 0 leaving", "+5s"],
+    &["start web.1", "spawned web.1 11", "ask 1: stop web.1", "+5s"],
+    &["start web.1", "spawned web.1 11", "ask 1: stop web.1", "+5s", "+2s"],
+    &["start web.1", "spawned web.1 11", "ask 1: scale web=0", "exited web.1 0 leaving", "+5s", "+2s"],
+    // Down, and waiting to be started again.
+    &["start web.1", "spawned web.1 11", "ask 1: stop web.1", "exited web.1 0"],
+    &["start web.1", "spawned web.1 11", "ask 1: stop web.1", "escapees left", "exited web.1 0"],
+    &[
+        "start worker.1 web.1",
+        "spawned worker.1 12",
+        "spawned web.1 11",
+        "ask 1: restart",
+        "exited worker.1 0",
+        "exited web.1 0",
+    ],
     // Stopping because an instance ended, which nobody asked for, with web.1 starting, terminated, killed.
     &["start worker.1 web.1", "spawned worker.1 12", "exited worker.1 3"],
     &["start worker.1 web.1", "spawned worker.1 12", "spawned web.1 11", "exited worker.1 3"],
@@ -26,6 +51,8 @@ const STATES: &[&[&str]] = &[
     // Stopping because of something else.
     &["start web.1", "spawned web.1 11", "output closed"],
     &["start web.1", "spawned web.1 11", "guard lost"],
+    &["start web.1", "spawned web.1 11", "ask 1: quit"],
+    &["start web.1", "spawned web.1 11", "ask 1: stop", "SIGTERM"],
     &["start web.1 worker.1", "SIGTERM"],
     &["start web.1", "spawned web.1 11", "SIGTERM"],
     &["start web.1", "spawned web.1 11", "SIGTERM", "+5s"],
@@ -52,6 +79,16 @@ const STATES: &[&[&str]] = &[
 const EVENTS: &[&str] = &[
     "start web.1",
     "start ghost.1 clock.1",
+    "ask #: start clock.1 web.1",
+    "ask #: stop web.1",
+    "ask #: restart web",
+    "ask #: restart web.1 web.2",
+    "ask #: up",
+    "ask #: scale web=0",
+    "ask #: scale web+1",
+    "ask #: scale web=1 ghost=1",
+    "ask #: signal SIGKILL web.1",
+    "ask #: quit",
     "spawned web.1 11",
     "spawned ghost.9 66",
     "spawn-failed web.1 127",
@@ -97,11 +134,13 @@ const EVENTS: &[&str] = &[
 #[test]
 fn every_event_is_answered_in_every_state() {
     for state in STATES {
+        let reached = reach(state);
         for first in EVENTS {
+            let mut after_first = reached.clone();
+            after_first.play(&first.replace('#', "8"));
             for second in EVENTS {
-                let mut player = reach(state);
-                player.play(first);
-                player.play(second);
+                let mut player = after_first.clone();
+                player.play(&second.replace('#', "9"));
                 wind_down(player);
             }
         }
@@ -114,10 +153,11 @@ fn table_names_every_state_once() {
         STATES.iter().map(|state| format!("{:?}", reach(state).supervisor)).collect();
     assert_eq!(states.len(), STATES.len());
     // `BackingOff` is for restarts.
+    let next = "Runs IsStopped( next:End next:StayDown next:StartAgain next:Vanish rest:StayDown rest:Vanish";
     let instance = "Waiting{ Starting{ Running{ Stopping{ Unkillable{ Down Alive Ended( Terminated{ Killed{";
     let whole =
         "phase:Running{ phase:Stopping{ phase:Draining{ phase:Finished asked:Never asked:Once( asked:Twice(";
-    for name in instance.split(' ').chain(whole.split(' ')) {
+    for name in instance.split(' ').chain(next.split(' ')).chain(whole.split(' ')) {
         assert!(states.iter().any(|state| state.replace(' ', "").contains(name)), "no state with {name}");
     }
 }

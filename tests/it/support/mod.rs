@@ -25,6 +25,7 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
+use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::{Pid, mkfifo};
 use tempfile::TempDir;
 
@@ -298,6 +299,11 @@ impl Keyboard {
         let result = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
         assert_eq!(result, 0);
     }
+
+    /// Returns the settings of the terminal.
+    pub fn settings(&self) -> Termios {
+        tcgetattr(&self.0).unwrap()
+    }
 }
 
 /// A program that runs, and what it has written so far.
@@ -511,8 +517,9 @@ pub fn supervisor_of(guard: Pid) -> Pid {
     child_of(guard, &["procman"])
 }
 
+/// Returns the child of a process that has one of these names.
 #[track_caller]
-fn child_of(process: Pid, names: &[&str]) -> Pid {
+pub fn child_of(process: Pid, names: &[&str]) -> Pid {
     let is_it = |pid: &i32| {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
         parent(*pid) == Some(process.as_raw()) && name.is_ok_and(|name| names.contains(&name.trim()))

@@ -1,0 +1,137 @@
+//! The connection to a running procman.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::args::{Client, Common};
+use crate::cli::error::Failure;
+use crate::cli::load;
+use crate::config::Socket;
+use crate::control::address;
+use crate::control::protocol::{Answer, Call, Formation, Request, VERSION};
+use crate::control::wire::{self, LONGEST_ANSWER, Lines};
+use crate::sys::files;
+use crate::sys::socket::{self, ConnectError};
+
+/// How much is read at once.
+const PIECE: usize = 64 * 1024;
+
+/// A connection on which one question is asked.
+#[derive(Debug)]
+pub struct Connection {
+    stream: UnixStream,
+    lines: Lines,
+}
+
+/// Returns where the procman listens that a command is for.
+pub fn path(common: Common, client: &Client) -> Result<PathBuf, Failure> {
+    if let Some(path) = &client.socket {
+        return Ok(path.clone());
+    }
+    let (root, options) = load::place(common.options())?;
+    if let Some(Socket::At(path)) = options.socket {
+        return Ok(path);
+    }
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR");
+    Ok(address::directory(runtime.as_deref(), files::own_user()).join(address::name(&root)))
+}
+
+impl Connection {
+    /// Connects to the procman that listens at `path`, and asks it.
+    pub fn ask(path: &Path, request: Request) -> Result<Connection, Failure> {
+        let stream = socket::connect(path).map_err(|error| match error {
+            ConnectError::Nothing | ConnectError::Stale => Failure::NothingRuns,
+            ConnectError::NotPermitted
+            | ConnectError::Foreign(_)
+            | ConnectError::NoAnswer
+            | ConnectError::TooLong
+            | ConnectError::Failed(_) => Failure::Unreachable(path.to_path_buf(), error),
+        })?;
+        let mut connection = Connection { stream, lines: Lines::new(LONGEST_ANSWER) };
+        let call = wire::encode(&Call { version: VERSION, request });
+        match connection.stream.write_all(&call) {
+            // One that will not have this client has said so before it left.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Conversation(error)),
+            Ok(()) | Err(_) => Ok(connection),
+        }
+    }
+
+    /// Lets no answer be waited for any longer than that.
+    pub fn set_patience(&self, patience: Duration) -> Result<(), Failure> {
+        self.stream.set_read_timeout(Some(patience)).map_err(Failure::Conversation)
+    }
+
+    /// Returns the next answer, and waits for it.
+    pub fn next(&mut self) -> Result<Answer, Failure> {
+        loop {
+            if let Some(answer) = self.arrived()? {
+                return Ok(answer);
+            }
+            if self.read()? == 0 {
+                return Err(Failure::Gone);
+            }
+        }
+    }
+
+    /// Returns the next answer if all of it has been read.
+    pub fn arrived(&mut self) -> Result<Option<Answer>, Failure> {
+        let line = self.lines.next_line().map_err(Failure::Answer)?;
+        line.map(wire::decode_answer).transpose().map_err(Failure::Answer)
+    }
+
+    /// Reads what has come, and waits until something has. Returns how much that is, 0 at the end.
+    pub fn read(&mut self) -> Result<usize, Failure> {
+        let mut piece = [0; PIECE];
+        loop {
+            match self.stream.read(&mut piece) {
+                Ok(length) => {
+                    self.lines.push(piece.get(..length).unwrap_or_default());
+                    return Ok(length);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // It left without having read everything.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(0),
+                Err(error) => return Err(Failure::Conversation(error)),
+            }
+        }
+    }
+
+    /// Returns what it is made of: the stream, and what of it has been read.
+    pub fn into_parts(self) -> (UnixStream, Lines) {
+        (self.stream, self.lines)
+    }
+
+    /// Returns the stream, to wait for it.
+    pub fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+}
+
+/// Returns how the formation is of the procman that listens at `path`.
+pub fn formation(path: &Path, patience: Option<Duration>) -> Result<Formation, Failure> {
+    let mut connection = Connection::ask(path, Request::Ps {})?;
+    if let Some(patience) = patience {
+        connection.set_patience(patience)?;
+    }
+    let answer = connection.next()?;
+    if let Answer::Formation(formation) = answer { Ok(formation) } else { Err(unexpected(answer)) }
+}
+
+/// Returns the failure that an answer means where another one was waited for.
+pub fn unexpected(answer: Answer) -> Failure {
+    match answer {
+        Answer::Refused { message, hint } => Failure::Refused(message, hint),
+        Answer::Finished { status } => Failure::Finished(status),
+        Answer::Formation(_)
+        | Answer::Outcome(_)
+        | Answer::Done {}
+        | Answer::Line(_)
+        | Answer::Skipped { .. }
+        | Answer::Attached { .. }
+        | Answer::Output { .. }
+        | Answer::Missed { .. }
+        | Answer::Ended { .. } => Failure::Conversation(io::Error::other("an answer to another question")),
+    }
+}

@@ -1,0 +1,77 @@
+//! `procman ps`: how every instance is.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cli::args::{self, Common};
+use crate::cli::client;
+use crate::cli::error::Failure;
+use crate::cli::print;
+use crate::cli::table::{self, Before};
+use crate::control::protocol::Formation;
+use crate::control::wire;
+use crate::sys::stdio::{stdout_is_terminal, write_stderr};
+use crate::sys::terminal;
+
+/// How often it looks.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Shows the formation, once or again and again.
+pub fn run(common: Common, ps: &args::Ps) -> Result<i32, Failure> {
+    let path = client::path(common, &ps.client)?;
+    let first = client::formation(&path, None)?;
+    if ps.watch { watch(&path, first, ps.json) } else { print(&text(&first, None, ps.json)) }
+}
+
+fn text(formation: &Formation, before: Option<&Before>, json: bool) -> String {
+    if json {
+        String::from_utf8_lossy(&wire::encode(formation)).into_owned()
+    } else {
+        table::render(formation, before)
+    }
+}
+
+/// Shows the formation every two seconds until it has ended, each table in the place of the one before on a terminal.
+///
+/// Nothing of the terminal is changed for that, so whatever ends this leaves it as it was.
+fn watch(path: &Path, mut formation: Formation, json: bool) -> Result<i32, Failure> {
+    let redraws = stdout_is_terminal() && !json;
+    // The first look has nothing before it, but has the same columns.
+    let mut before = Before { ago: f64::INFINITY, used: Default::default() };
+    let mut first = true;
+    loop {
+        let looked = Instant::now();
+        let table = text(&formation, Some(&before), json);
+        let clear = if first { "\x1b[H\x1b[2J" } else { "\x1b[H" };
+        first = false;
+        print(&if redraws { format!("{clear}{}", over(&table)) } else { table })?;
+        if !redraws && !json {
+            print("\n")?;
+        }
+        thread::sleep(PAUSE);
+        let used = table::used(&formation);
+        formation = match client::formation(path, None) {
+            Ok(formation) => formation,
+            Err(Failure::NothingRuns | Failure::Gone) => {
+                write_stderr("procman: the formation has ended");
+                return Ok(0);
+            }
+            Err(failure) => return Err(failure),
+        };
+        before = Before { ago: looked.elapsed().as_secs_f64(), used };
+    }
+}
+
+/// Returns the table so that it covers another one, and no more of it than the terminal has room for.
+fn over(table: &str) -> String {
+    let room = terminal::size().map_or(usize::MAX, |size| usize::from(size.rows).saturating_sub(1));
+    let lines = table.lines().count();
+    let shown = if lines > room { room.saturating_sub(1) } else { lines };
+    let mut text: String = table.lines().take(shown).map(|line| format!("{line}\x1b[K\n")).collect();
+    if shown < lines {
+        text.push_str(&format!("… and {} more lines\x1b[K\n", lines - shown));
+    }
+    text.push_str("\x1b[J");
+    text
+}

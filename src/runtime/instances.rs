@@ -1,0 +1,74 @@
+//! Instances as processes: how one is started, and how a signal reaches it.
+
+use crate::formation::InstanceId;
+use crate::output::{Source, StreamKey};
+use crate::process::{Exit, Pid, Signal};
+use crate::runtime::Runtime;
+use crate::runtime::children::End;
+use crate::runtime::order::with_order;
+use crate::supervisor::Event;
+use crate::sys::child::{self, Output};
+use crate::sys::link::FromSupervisor;
+use crate::sys::memory::OutOfMemory;
+use crate::sys::{signals, stdio};
+
+/// An instance that has been spawned.
+pub struct Live {
+    pub group: Pid,
+    pub stream: StreamKey,
+    /// How the leader has ended, when it has.
+    pub exit: Option<Exit>,
+}
+
+impl Runtime<'_> {
+    pub fn spawn(&mut self, id: InstanceId) {
+        let spawned = match self.plan.instance(&id) {
+            Some(invocation) => {
+                let streams = self.streams(&id);
+                with_order(&invocation, self.open_files, |order| child::spawn(order, streams))
+            }
+            // The plan has been asked about every instance before the first was started.
+            None => return self.facts.push(Event::SpawnFailed { id, exit: Exit::Code(1) }),
+        };
+        match spawned {
+            Ok((mut child, output)) => {
+                let pid = child.pid();
+                let stream = StreamKey(self.next_stream);
+                self.next_stream += 1;
+                let position = self.plan.position(&id.process);
+                let source = Source { name: id.to_string(), pid: pid.0, position };
+                if let Output::Terminal(master) = &output {
+                    self.terminals.insert(id.to_string(), master.clone());
+                }
+                self.pump.open(stream, source, output, format!("started with pid {pid}"));
+                self.tell_guard(FromSupervisor::GroupStarted(pid));
+                self.instances.insert(id.clone(), Live { group: pid, stream, exit: None });
+                self.facts.push(Event::Spawned { id: id.clone(), pid });
+                let ends = self.end_sender.clone();
+                tokio::spawn(async move {
+                    // Waiting fails only for a child that somebody else has reaped, and nobody does.
+                    let exit = child.ended().await.unwrap_or(Exit::Code(1));
+                    let _ = ends.send(End { id, child, exit });
+                });
+                self.memory.get_or_insert_with(OutOfMemory::watch);
+            }
+            Err(error) => {
+                self.pump.say(format!("{id} could not be started"));
+                self.facts.push(Event::SpawnFailed { id: id.clone(), exit: error.exit() });
+                self.failure.get_or_insert((id, error));
+            }
+        }
+    }
+
+    pub fn signal(&mut self, id: &InstanceId, signal: Signal) {
+        let Some(live) = self.instances.get(id) else { return };
+        match signals::signal_group(live.group, signal) {
+            Ok(()) if signal == Signal::KILL => self.groups.killed(live.group),
+            Ok(()) => {}
+            Err(error) => {
+                let (group, reason) = (live.group, stdio::plain(&error));
+                self.pump.say(format!("{signal} cannot be sent to {id} (process group {group}): {reason}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Requests of clients: from the words of the protocol to those of the supervisor, and back.
+//!
+//! What a request means is the supervisor's decision, and whether there is room for what it adds is the plan's and the
+//! system's. The connections belong to the [`server`](crate::runtime::server), on a thread of its own.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::str::FromStr;
+
+use crate::control::protocol::{self, Answer, Wait};
+use crate::process::Signal;
+use crate::quote::escaped_path;
+use crate::runtime::Runtime;
+use crate::runtime::failed::{Shortage, check_more_open_files};
+use crate::runtime::server::{Answers, Ask, Limits, Server, Services};
+use crate::supervisor::{Event, Outcome, Reply, Request, RequestId, State, Status};
+use crate::sys::daemon::Starter;
+use crate::sys::socket::Listener;
+use crate::sys::stdio::plain;
+
+/// The request that procman begins with, which no client has made.
+pub const BEGINNING: RequestId = RequestId(0);
+
+/// The requests that have not been answered to the end.
+#[derive(Debug, Default)]
+pub struct Requests {
+    last: u64,
+    open: BTreeMap<RequestId, (Answers, Wait)>,
+    /// Why the last instance that was asked for could not be started.
+    reason: Option<String>,
+}
+
+/// What the protocol's words mean.
+enum Meaning {
+    /// A question, which changes nothing.
+    Ps,
+    /// A request to the supervisor.
+    Request(Request, Wait),
+}
+
+impl Requests {
+    fn add(&mut self, answers: Answers, wait: Wait) -> RequestId {
+        self.last += 1;
+        let id = RequestId(self.last);
+        self.open.insert(id, (answers, wait));
+        id
+    }
+
+    fn reply(&mut self, id: RequestId, reply: Reply) {
+        let Some((answers, _)) = self.open.get(&id) else { return };
+        let (answer, is_last) = match reply {
+            Reply::Outcome(instance, outcome) => {
+                let (instance, ok) = (instance.to_string(), outcome.is_success());
+                let text = match (outcome, &self.reason) {
+                    (Outcome::NotStarted { .. }, Some(reason)) => format!("could not be started: {reason}"),
+                    (outcome, _) => outcome.to_string(),
+                };
+                (Answer::Outcome(protocol::Outcome { instance, ok, text }), false)
+            }
+            Reply::Done => (Answer::Done {}, true),
+            Reply::Refused(refusal) => (Answer::Refused { message: refusal.to_string(), hint: None }, true),
+        };
+        answers.send(answer);
+        if is_last {
+            self.open.remove(&id);
+        }
+    }
+
+    /// Answers a request that has not been refused, if its client waits for no more than that.
+    pub fn accepted(&mut self, id: RequestId) {
+        if let Some((answers, Wait::Accepted)) = self.open.get(&id) {
+            answers.send(Answer::Done {});
+            self.open.remove(&id);
+        }
+    }
+}
+
+/// How the start of the formation has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// Everything has been spawned.
+    Done,
+    /// It was stopped before.
+    BrokenOff,
+}
+
+/// Those who may ask, and the one who waits for the beginning.
+#[derive(Debug)]
+pub enum Clients {
+    /// Not everything has been spawned: nothing else may delay that, and they wait to be accepted.
+    Awaited { starter: Option<Starter>, listener: Option<Listener>, services: Services },
+    /// They are served.
+    Served(Option<Server>),
+}
+
+impl Clients {
+    /// Begins to serve them, and tells who waits that everything has been spawned, if it has. Fails if nobody can be
+    /// served.
+    fn admit(&mut self, beginning: Beginning) -> io::Result<()> {
+        let Clients::Awaited { starter, listener, services } = std::mem::replace(self, Clients::Served(None))
+        else {
+            return Ok(());
+        };
+        match beginning {
+            Beginning::Done => starter.into_iter().for_each(Starter::release),
+            // Whoever waits will see how it ends.
+            Beginning::BrokenOff => drop(starter),
+        }
+        if let Some(listener) = listener {
+            *self = Clients::Served(Some(Server::start(listener, services, Limits::default())?));
+        }
+        Ok(())
+    }
+
+    /// Tells all who are still there how the formation has ended.
+    pub fn part(&mut self, status: i32) {
+        match std::mem::replace(self, Clients::Served(None)) {
+            Clients::Served(Some(server)) => server.finish(status),
+            Clients::Awaited { listener: Some(listener), .. } => listener.remove(),
+            Clients::Served(None) | Clients::Awaited { listener: None, .. } => {}
+        }
+    }
+}
+
+impl Runtime<'_> {
+    /// Passes a reply of the supervisor on. The first one says that everything has been spawned.
+    pub fn reply(&mut self, id: RequestId, reply: Reply) {
+        if id != BEGINNING {
+            self.requests.reply(id, reply);
+        } else if reply == Reply::Done {
+            let is_stopping = self.supervisor.is_stopping();
+            let beginning = if is_stopping { Beginning::BrokenOff } else { Beginning::Done };
+            if let Err(error) = self.clients.admit(beginning)
+                && beginning == Beginning::Done
+            {
+                self.pump.say(format!("nobody can talk to this procman: {}", plain(&error)));
+            }
+        }
+    }
+
+    /// Says why an instance that a client has asked for could not be started, to the client too.
+    pub fn tell_failure(&mut self) {
+        if let Some((id, error)) = self.failure.take() {
+            let reason = (self.explain)(&error);
+            self.pump.say(format!("{id}: {reason}"));
+            self.requests.reason = Some(reason);
+        }
+    }
+
+    /// Takes a request, and returns the fact that it is for the supervisor. One that cannot be is answered here.
+    pub fn asked(&mut self, Ask { request, answers }: Ask) -> Option<Event> {
+        match self.meaning(request) {
+            Ok(Meaning::Request(request, wait)) => {
+                let by = self.requests.add(answers, wait);
+                Some(Event::Asked { by, request })
+            }
+            Ok(Meaning::Ps) => {
+                answers.send(Answer::Formation(self.formation()));
+                answers.send(Answer::Done {});
+                None
+            }
+            Err(message) => {
+                answers.send(Answer::Refused { message, hint: None });
+                None
+            }
+        }
+    }
+
+    fn meaning(&self, request: protocol::Request) -> Result<Meaning, String> {
+        let (request, wait) = match request {
+            protocol::Request::Ps {} => return Ok(Meaning::Ps),
+            protocol::Request::Scale { changes, wait } => (Request::Scale(read(&changes)?), wait),
+            protocol::Request::Restart { names, wait } => (Request::Restart(read(&names)?), wait),
+            protocol::Request::Stop { names, wait } => (Request::Stop(read(&names)?), wait),
+            protocol::Request::Up { names, wait } => (Request::Up(read(&names)?), wait),
+            protocol::Request::Signal { signal, names } => {
+                let signal = signal.parse::<Signal>().map_err(|error| error.to_string())?;
+                (Request::Signal(signal, read(&names)?), Wait::Outcome)
+            }
+            protocol::Request::Quit { wait } => (Request::Quit, wait),
+            protocol::Request::Logs { .. } | protocol::Request::Attach { .. } => {
+                return Err("that is not for the formation".to_owned());
+            }
+        };
+        self.check_room(&request)?;
+        Ok(Meaning::Request(request, wait))
+    }
+
+    /// Checks that the instances that a request adds can have their ports and descriptors.
+    fn check_room(&self, request: &Request) -> Result<(), String> {
+        let added = self.supervisor.additions(request);
+        if added.is_empty() {
+            return Ok(());
+        }
+        let there = self.supervisor.status().into_iter().map(|status| status.id);
+        let all = there.chain(added.iter().cloned());
+        self.plan.check_ports(all).map_err(|error| error.to_string())?;
+        check_more_open_files(added.len()).map_err(|Shortage { needed, limit, .. }| {
+            format!("that needs {needed} open files, and the limit is {limit}")
+        })
+    }
+
+    fn formation(&self) -> protocol::Formation {
+        protocol::Formation {
+            pid: self.guard.0,
+            root: escaped_path(self.plan.root()),
+            stopping: self.supervisor.is_stopping(),
+            types: self.plan.types().iter().map(ToString::to_string).collect(),
+            instances: self.supervisor.status().iter().map(|status| self.instance(status)).collect(),
+        }
+    }
+
+    fn instance(&self, Status { id, state, restarts, last_exit }: &Status) -> protocol::Instance {
+        let (word, pid, since) = match *state {
+            State::Starting => (protocol::State::Starting, None, None),
+            State::Running { pid, since } => (protocol::State::Running, Some(pid), Some(since)),
+            State::Stopping { pid } => (protocol::State::Stopping, Some(pid), None),
+            State::BackingOff { .. } => (protocol::State::BackingOff, None, None),
+            State::Down => (protocol::State::Down, None, None),
+        };
+        protocol::Instance {
+            name: id.to_string(),
+            process: id.process.to_string(),
+            number: id.number,
+            state: word,
+            pid: pid.map(|pid| pid.0),
+            uptime: since.map(|since| self.began.elapsed().saturating_sub(since).as_secs_f64()),
+            restarts: *restarts,
+            port: self.plan.port_of(id),
+            // The control thread looks for them, where that delays nobody but clients.
+            cpu: None,
+            memory: None,
+            last_exit: last_exit.map(|exit| exit.to_string()),
+            terminal: self.terminals.contains(&id.to_string()),
+        }
+    }
+}
+
+fn read<T: FromStr>(words: &[String]) -> Result<Vec<T>, String>
+where
+    T::Err: ToString,
+{
+    words.iter().map(|word| word.parse().map_err(|error: T::Err| error.to_string())).collect()
+}

@@ -1,0 +1,199 @@
+//! The terminal of an instance, for a client that has one too: both ways at once, so that what is typed is never behind
+//! what is shown.
+
+use tokio::sync::watch;
+
+use crate::control::protocol::{self, Answer, Formation, Instance, Typed};
+use crate::control::wire::{self, LONGEST_CALL, WireError};
+use crate::quote::excerpt;
+use crate::runtime::history::{History, Tail, TailPiece};
+use crate::runtime::pump::Holder;
+use crate::runtime::server::connection::{Connection, Gone, Keyboard, Screen, refused};
+use crate::runtime::server::ended;
+use crate::runtime::{Attachment, Terminals};
+use crate::sys::pty::Size;
+
+/// How much of what the instance has written already is written to the client's screen: what a large one shows.
+const REPLAYED: u64 = 16 * 1024;
+
+/// The instance that a client is attached to.
+pub struct Attached<'a> {
+    name: &'a str,
+    pid: i32,
+    attachment: Attachment,
+    tail: Tail,
+    _held: Held<'a>,
+}
+
+/// Holds an instance's lines back on procman's own screen for as long as it is there.
+struct Held<'a> {
+    holder: &'a Holder,
+    name: &'a str,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.holder.release(self.name);
+    }
+}
+
+/// Returns the instance that a name stands for: its own, or that of its type if there is one to attach to.
+pub fn find<'a>(name: &str, formation: &'a Formation) -> Result<&'a Instance, Answer> {
+    let named = formation.instances.iter().find(|instance| instance.name == name);
+    if let Some(instance) = named {
+        let has_terminal = instance.terminal && instance.pid.is_some();
+        return if has_terminal { Ok(instance) } else { Err(no_terminal(name)) };
+    }
+    if !formation.types.iter().any(|process| process == name) {
+        let instances: Vec<&str> =
+            formation.instances.iter().map(|instance| instance.name.as_str()).collect();
+        let hint = (!instances.is_empty()).then(|| format!("known are {}", instances.join(", ")));
+        return Err(refused(format!("unknown process `{}`", excerpt(name)), hint));
+    }
+    let of_type = |instance: &&Instance| instance.process == name;
+    let running: Vec<&Instance> = formation
+        .instances
+        .iter()
+        .filter(of_type)
+        .filter(|instance| instance.terminal && instance.pid.is_some())
+        .collect();
+    match running[..] {
+        [] => Err(no_terminal(name)),
+        [instance] => Ok(instance),
+        _ => {
+            let names: Vec<&str> = running.iter().map(|instance| instance.name.as_str()).collect();
+            let message = format!("`{name}` has {} instances to attach to", names.len());
+            Err(refused(message, Some(format!("say which: {}", names.join(", ")))))
+        }
+    }
+}
+
+fn no_terminal(name: &str) -> Answer {
+    let hint = "an instance has a terminal while it runs and was started with `--pty`".to_owned();
+    refused(format!("`{name}` has no terminal"), Some(hint))
+}
+
+impl<'a> Attached<'a> {
+    /// Attaches to an instance, and returns the refusal if that cannot be.
+    pub fn new(
+        instance: &'a Instance,
+        size: protocol::Size,
+        history: &History,
+        terminals: &Terminals,
+        holder: &'a Holder,
+    ) -> Result<Attached<'a>, Answer> {
+        let name = instance.name.as_str();
+        let pid = instance.pid.ok_or_else(|| no_terminal(name))?;
+        let attachment = terminals
+            .attach(name, terminal_size(size))
+            .map_err(|error| refused(format!("cannot attach to `{name}`: {error}"), None))?;
+        holder.hold(name);
+        let _held = Held { holder, name };
+        let tail = history.tail(name, REPLAYED).ok_or_else(|| no_terminal(name))?;
+        Ok(Attached { name, pid, attachment, tail, _held })
+    }
+
+    /// Passes on what is typed and what is shown until one of both sides goes.
+    pub async fn serve(mut self, mut connection: Connection, mut end: watch::Receiver<Option<i32>>) {
+        let attached = Answer::Attached { instance: self.name.to_owned(), pid: self.pid };
+        if connection.send(&attached).await.is_err() {
+            return;
+        }
+        let (screen, keyboard) = connection.split();
+        let last = tokio::select! {
+            biased;
+            shown = show(screen, &mut self.tail, &self.attachment, self.pid) => match shown {
+                Ok(Shown::Ended) => Answer::Done {},
+                Ok(Shown::All) => match ended(&mut end).await {
+                    Some(status) => Answer::Finished { status },
+                    None => return,
+                },
+                Err(Gone) => return,
+            },
+            wrong = take_typed(keyboard, &self.attachment) => match wrong {
+                Some(error) => refused(error.to_string(), error.hint()),
+                None => return,
+            },
+        };
+        // Whoever attaches next need not wait for this one to read.
+        drop(self);
+        let _ = connection.send(&last).await;
+    }
+}
+
+fn terminal_size(protocol::Size { rows, columns }: protocol::Size) -> Size {
+    Size { rows, columns }
+}
+
+/// Why there is nothing more to show.
+enum Shown {
+    /// The instance has ended.
+    Ended,
+    /// The formation has.
+    All,
+}
+
+async fn show(screen: Screen<'_>, tail: &mut Tail, attachment: &Attachment, pid: i32) -> Result<Shown, Gone> {
+    let first = format!("started with pid {pid}");
+    while let Some(piece) = tail.next().await {
+        match piece {
+            TailPiece::Bytes(bytes) => screen.show(&Answer::Output { base64: wire::base64(&bytes) }).await?,
+            TailPiece::Missed(bytes) => screen.show(&Answer::Missed { bytes }).await?,
+            // The last thing that is said of an instance is how it has ended, and it has lost its terminal by then.
+            TailPiece::Said(text) if text != first && attachment.is_over() => {
+                screen.show(&Answer::Ended { exit: text }).await?;
+                return Ok(Shown::Ended);
+            }
+            TailPiece::Said(_) => {}
+        }
+    }
+    Ok(Shown::All)
+}
+
+/// How far a client has typed ahead of what the instance reads.
+#[derive(Clone, Copy)]
+enum Ahead {
+    Somewhat,
+    TooFar,
+}
+
+/// Takes what is typed until the client leaves, or says what cannot be understood.
+async fn take_typed(mut keyboard: Keyboard<'_>, attachment: &Attachment) -> Option<WireError> {
+    // What the instance has not read. Nobody types ahead that far.
+    let mut unread: Vec<u8> = Vec::new();
+    loop {
+        let ahead = if unread.len() < LONGEST_CALL { Ahead::Somewhat } else { Ahead::TooFar };
+        tokio::select! {
+            biased;
+            typed = next_typed(&mut keyboard, ahead) => match typed {
+                Ok(Some(Typed::Input { base64 })) => match wire::bytes(&base64) {
+                    Ok(bytes) => unread.extend(bytes),
+                    Err(error) => return Some(error),
+                },
+                Ok(Some(Typed::Resize { size })) => {
+                    // The instance may be gone, which will be told.
+                    let _ = attachment.resize(terminal_size(size));
+                }
+                Ok(None) => return None,
+                Err(error) => return Some(error),
+            },
+            written = attachment.write(&unread), if !unread.is_empty() => match written {
+                Ok(length) => {
+                    unread.drain(..length);
+                }
+                Err(_) => unread.clear(),
+            },
+        }
+    }
+}
+
+/// Returns what is typed next, or when nothing is.
+async fn next_typed(keyboard: &mut Keyboard<'_>, ahead: Ahead) -> Result<Option<Typed>, WireError> {
+    match ahead {
+        Ahead::Somewhat => keyboard.typed().await,
+        Ahead::TooFar => {
+            keyboard.hung_up().await;
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The file that standard output is in the background, which begins anew when it has become too large.
+//!
+//! What is there then becomes `FILE.1`, in place of the one before, so both together have at most twice the size that
+//! was asked for. The name is followed at each new beginning; whoever has the old file open goes on with that.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::dup2_stdout;
+
+/// A log file.
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    /// How many bytes it may have.
+    most: u64,
+    /// How many it has.
+    size: u64,
+    kind: Kind,
+}
+
+/// What the path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A file, which may be given another name.
+    Regular,
+    /// A device, a pipe or the like.
+    Special,
+}
+
+impl LogFile {
+    /// Opens the file, and returns it too. A new one is for its owner's eyes: what processes write may be a secret.
+    pub fn open(path: &Path, most: u64) -> io::Result<(LogFile, File)> {
+        let file = append_to(path)?;
+        let metadata = file.metadata()?;
+        let kind = if metadata.is_file() { Kind::Regular } else { Kind::Special };
+        Ok((LogFile { path: path.to_owned(), most, size: metadata.len(), kind }, file))
+    }
+
+    /// Takes note of bytes that are written to it.
+    pub fn grow(&mut self, bytes: usize) {
+        self.size = self.size.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// Begins the file anew if so many bytes more are too many for it. Standard output is the new one then.
+    ///
+    /// If that fails, it is tried again after as much as a whole file has been written to this one.
+    pub fn make_room(&mut self, bytes: usize) -> io::Result<()> {
+        let before = self.size;
+        self.grow(bytes);
+        if self.size <= self.most || before == 0 || self.kind == Kind::Special {
+            return Ok(());
+        }
+        self.size -= before;
+        let mut old = self.path.clone().into_os_string();
+        old.push(".1");
+        fs::rename(&self.path, old)?;
+        Ok(dup2_stdout(append_to(&self.path)?)?)
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).mode(0o600).open(path)
+}
