@@ -37,7 +37,8 @@ pub fn start(order: &Order<'_>, streams: spawn::Streams<'_>) -> io::Result<(Pid,
         streams,
     };
     let (parent, open_files) = (std::process::id(), order.open_files);
-    let (pid, pidfd) = spawn::start(image, &|| prepare(parent, open_files))?;
+    // SAFETY: the caller has blocked all signals, and `prepare` makes system calls alone.
+    let (pid, pidfd) = unsafe { spawn::start(image, &|| prepare(parent, open_files)) }?;
     let pidfd = pidfd.map(set_aside);
     Ok((pid, pidfd.map_or_else(|| wait::Watch::new(pid), wait::Watch::over)))
 }

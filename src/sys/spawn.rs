@@ -54,12 +54,17 @@ pub struct Candidate<'a> {
     pub arguments: &'a [&'a OsStr],
 }
 
-/// Starts a process as the leader of a group of its own, in a session of its own too if it gets a terminal, and returns it when it runs its
-/// program, with a pidfd where the system has those. `prepare` is the last thing done before that.
+/// Starts a process as the leader of a group of its own, in a session of its own too if it gets a terminal, and returns
+/// it when it runs its program, with a pidfd where the system has those. `prepare` is the last thing done before that.
 ///
-/// The caller has blocked all signals, and `prepare` lifts that. It runs beside the other threads of this process, in
-/// the same memory: it may do no more than system calls.
-pub fn start(image: Image<'_>, prepare: &dyn Fn() -> io::Result<()>) -> io::Result<(Pid, Option<OwnedFd>)> {
+/// # Safety
+///
+/// All signals are blocked, which `prepare` lifts: no handler may run in the child. `prepare` runs beside the other threads
+/// of this process and in its memory, on a small stack: it makes system calls, and neither allocates nor locks anything.
+pub unsafe fn start(
+    image: Image<'_>,
+    prepare: &dyn Fn() -> io::Result<()>,
+) -> io::Result<(Pid, Option<OwnedFd>)> {
     let candidates = image.candidates.iter().map(|candidate| {
         let arguments = texts(candidate.arguments.iter().map(|argument| [*argument].into_iter()))?;
         Ok((CString::new(candidate.program.as_bytes())?, arguments))
@@ -80,7 +85,8 @@ pub fn start(image: Image<'_>, prepare: &dyn Fn() -> io::Result<()>) -> io::Resu
     let mut pidfd: c_int = -1;
     let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: the stack grows down from its end, and like `start` it is there until the child has left this memory,
-    // which is when clone(2) returns. A system without pidfds leaves that place alone.
+    // which is when clone(2) returns. Until then this thread stands still, so that `errno`, which both share, is the
+    // child's. A system without pidfds leaves that place alone.
     let pid = unsafe {
         let (top, lent) = (stack.spare_capacity_mut().as_mut_ptr_range().end, &raw const start);
         libc::clone(begin, top.cast(), flags, lent.cast_mut().cast(), &raw mut pidfd)
@@ -99,7 +105,7 @@ pub fn start(image: Image<'_>, prepare: &dyn Fn() -> io::Result<()>) -> io::Resu
     }
 }
 
-/// Enough for the few calls that the child makes.
+/// Enough for the few calls that the child makes, which take some hundred bytes each: there is no guard page below it.
 const STACK: usize = 64 * 1024;
 
 /// The same, as system calls take it, and where to say what has failed.
@@ -123,7 +129,8 @@ extern "C" fn begin(start: *mut c_void) -> c_int {
 }
 
 fn become_program(start: &Start<'_>) -> io::Result<Infallible> {
-    // SAFETY: all pointers are to texts that end with NUL, and the arrays of them end with a null pointer.
+    // SAFETY: all pointers are to texts that end with NUL, and the arrays of them end with a null pointer. Nothing here
+    // allocates, locks or unwinds.
     unsafe {
         let (input, output) = match start.streams {
             Streams::Pipe(pipe) => {
@@ -219,7 +226,8 @@ mod tests {
             directory: Path::new(directory),
             streams: Streams::Pipe(writer.as_fd()),
         };
-        let (pid, _) = while_blocked(|| start(image, prepare))??;
+        // SAFETY: signals are blocked, and what the tests prepare makes system calls.
+        let (pid, _) = while_blocked(|| unsafe { start(image, prepare) })??;
         drop(writer);
         let mut text = String::new();
         reader.read_to_string(&mut text)?;
