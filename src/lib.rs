@@ -7,7 +7,7 @@
 //! ```text
 //! speak    main.rs
 //!          cli/                                     arguments, words for people, exit codes
-//! join     runtime/                                 the one loop: facts in, orders out; the pump
+//! join     runtime/                                 the one loop: facts in, orders out; the pump; the control thread
 //! decide   supervisor/   output/   control/         pure
 //! mean     plan · formation · config · dotenv · procfile   pure: what the user wrote, and what it means
 //! do       sys/                                     one narrow door each; no policy
@@ -17,7 +17,9 @@
 //! Names point downward only; `tests/it/layering.rs` holds the table of who may name whom.
 //!
 //! `procman start` is two processes: the guard, which the user started and which outlives everything
-//! ([`sys::guard`]), and below it the supervisor, which does the work ([`runtime`]).
+//! ([`sys::guard`]), and below it the supervisor, which does the work ([`runtime`]). The supervisor has three threads:
+//! the loop, the pump that carries output ([`runtime::pump`]), and the one that talks to clients
+//! ([`runtime::server`]); the last two can be as slow as they like.
 //!
 //! Read [`plan`] first, then [`supervisor::event`] and the transcripts in `supervisor/tests.rs`, then
 //! [`runtime`].

@@ -64,3 +64,41 @@ impl LogFile {
 fn append_to(path: &Path) -> io::Result<File> {
     File::options().append(true).create(true).mode(0o600).open(path)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::{Kind, LogFile};
+
+    #[test]
+    fn a_new_file_is_for_its_owner_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (log_file, file) = LogFile::open(&directory.path().join("log"), 10).unwrap();
+        assert_eq!(log_file.kind, Kind::Regular);
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_counts_from_what_it_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        std::fs::write(&path, "12345").unwrap();
+        let (mut log_file, _file) = LogFile::open(&path, 10).unwrap();
+        log_file.grow(3);
+        assert_eq!(log_file.size, 8);
+        log_file.make_room(2).unwrap();
+        assert!(!directory.path().join("log.1").exists(), "there was room");
+        assert_eq!(log_file.size, 10);
+    }
+
+    #[test]
+    fn a_device_never_gets_another_name() {
+        let (mut log_file, _file) = LogFile::open(Path::new("/dev/null"), 1).unwrap();
+        log_file.make_room(1).unwrap();
+        log_file.make_room(1000).unwrap();
+        assert!(Path::new("/dev/null").exists() && !Path::new("/dev/null.1").exists());
+    }
+}
