@@ -96,6 +96,22 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Returns whether something has been done for it.
+    pub fn is_change(self) -> bool {
+        match self {
+            Outcome::RunsAlready { .. } | Outcome::DownAlready => false,
+            Outcome::Running { .. }
+            | Outcome::Stopped { .. }
+            | Outcome::Signalled
+            | Outcome::NotSignalled
+            | Outcome::NotStarted { .. }
+            | Outcome::Overtaken
+            | Outcome::Unkillable => true,
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -106,7 +122,7 @@ impl fmt::Display for Outcome {
             Outcome::Signalled => f.write_str("signalled"),
             Outcome::NotSignalled => f.write_str("does not run, so no signal was sent"),
             Outcome::NotStarted { exit } => write!(f, "could not be started (status {})", exit.status()),
-            Outcome::Overtaken => f.write_str("overtaken by another request or the formation's end"),
+            Outcome::Overtaken => f.write_str("was overtaken by another request or by the formation's end"),
             Outcome::Unkillable => f.write_str("cannot be killed"),
         }
     }

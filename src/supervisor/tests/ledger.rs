@@ -245,6 +245,15 @@ impl Ledger {
                     );
                     ensure(is_asked, "whoever asks for a signal is told that it was sent")?;
                 }
+                // Who waits for the end of all is told of each end.
+                (Action::Reply(by, Reply::Outcome(id, outcome)), _) if self.wishes.is_quitter(*by) => {
+                    let is_end = match outcome {
+                        Outcome::Stopped { exit } => self.exits.get(id) == Some(exit),
+                        Outcome::Unkillable => true,
+                        _ => false,
+                    };
+                    ensure(is_end, "whoever quits is told of ends as they were")?;
+                }
                 (Action::Reply(by, reply), _) => {
                     let is_last =
                         !self.wishes.is_quitter(*by) || matches!(actions.last(), Some(Action::Finish(_)));

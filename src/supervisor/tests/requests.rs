@@ -685,8 +685,8 @@ fn quit_is_done_when_nothing_is_left_to_wait_for() {
         spawned worker.1 12     ->
         ask 1: stop web.1       -> terminate web.1
         ask 2: quit             -> say stopping for quit, terminate worker.1
-        exited web.1 1          -> reply 1: web.1 stopped 1, done 1
-        exited worker.1 1       -> drain
+        exited web.1 1          -> reply 1: web.1 stopped 1, done 1, reply 2: web.1 stopped 1
+        exited worker.1 1       -> reply 2: worker.1 stopped 1, drain
         drained                 -> done 2, finish 0
         ",
     );
@@ -707,7 +707,7 @@ fn quit_twice_waits_twice_and_hurries_nothing() {
         ask 1: quit             -> say stopping for quit, terminate web.1
         +1s ask 2: quit         ->
         next deadline?          -> 5s
-        exited web.1 1          -> drain
+        exited web.1 1          -> reply 1: web.1 stopped 1, reply 2: web.1 stopped 1, drain
         ask 3: quit             ->
         drained                 -> done 1, done 2, done 3, finish 0
         ",
@@ -735,7 +735,7 @@ fn signal_after_quit_is_a_second_request() {
         exited web.1 3          -> say stopping for web.1, terminate worker.1
         +1s ask 1: quit         ->
         +1s SIGINT              -> say forced by SIGINT, kill worker.1
-        killed worker.1 SIGKILL -> drain
+        killed worker.1 SIGKILL -> reply 1: worker.1 stopped SIGKILL, drain
         drained                 -> done 1, finish 130
         ",
     );
@@ -782,8 +782,8 @@ fn what_cannot_be_killed_keeps_its_name_and_fails_the_end() {
         ask 6: up web.1         -> spawn web.1
         spawned web.1 13        -> reply 6: web.1 runs 13, done 6
         ask 7: quit             -> say stopping for quit, terminate web.1, terminate worker.1
-        exited web.1 0          ->
-        exited worker.1 0       -> drain
+        exited web.1 0          -> reply 7: web.1 stopped 0
+        exited worker.1 0       -> reply 7: worker.1 stopped 0, drain
         drained                 -> done 7, finish 1
         ",
     );
