@@ -14,6 +14,7 @@ use crate::control::protocol::{Answer, Call, Formation, Request, VERSION};
 use crate::control::wire::{self, LONGEST_ANSWER, Lines};
 use crate::sys::files;
 use crate::sys::socket::{self, ConnectError};
+use crate::sys::stdio::{Waited, wait_for, write_stderr};
 
 /// How much is read at once.
 const PIECE: usize = 64 * 1024;
@@ -23,7 +24,18 @@ const PIECE: usize = 64 * 1024;
 pub struct Connection {
     stream: UnixStream,
     lines: Lines,
+    silence: Silence,
 }
+
+/// Whether a silence is worth a look at who keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    Suspicious,
+    Explained,
+}
+
+/// After how long a silence is suspicious: most answers come at once.
+const SUSPICIOUS: Duration = Duration::from_secs(1);
 
 /// Returns where the procman listens that a command is for.
 pub fn path(common: Common, client: &Client) -> Result<PathBuf, Failure> {
@@ -49,7 +61,8 @@ impl Connection {
             | ConnectError::TooLong
             | ConnectError::Failed(_) => Failure::Unreachable(path.to_path_buf(), error),
         })?;
-        let mut connection = Connection { stream, lines: Lines::new(LONGEST_ANSWER) };
+        let lines = Lines::new(LONGEST_ANSWER);
+        let mut connection = Connection { stream, lines, silence: Silence::Suspicious };
         let call = wire::encode(&Call { version: VERSION, request });
         match connection.stream.write_all(&call) {
             // One that will not have this client has said so before it left.
@@ -59,7 +72,8 @@ impl Connection {
     }
 
     /// Lets no answer be waited for any longer than that.
-    pub fn set_patience(&self, patience: Duration) -> Result<(), Failure> {
+    pub fn set_patience(&mut self, patience: Duration) -> Result<(), Failure> {
+        self.silence = Silence::Explained;
         self.stream.set_read_timeout(Some(patience)).map_err(Failure::Conversation)
     }
 
@@ -69,9 +83,25 @@ impl Connection {
             if let Some(answer) = self.arrived()? {
                 return Ok(answer);
             }
+            if self.silence == Silence::Suspicious
+                && wait_for(&self.stream, Some(SUSPICIOUS)) == Waited::Nothing
+            {
+                self.explain_silence();
+            }
             if self.read()? == 0 {
                 return Err(Failure::Gone);
             }
+        }
+    }
+
+    /// Says so if whoever should answer has been stopped: else one would wait without knowing for what.
+    fn explain_silence(&mut self) {
+        self.silence = Silence::Explained;
+        if let Some(pid) = socket::stands_still(&self.stream) {
+            write_stderr(&format!(
+                "procman: process {pid}, which runs this app, stands still and will answer when it is continued\n\
+                 hint: `fg` where it was started, or `kill -CONT {pid}`"
+            ));
         }
     }
 

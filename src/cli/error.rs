@@ -157,7 +157,10 @@ impl fmt::Display for Failure {
                 }
                 write!(f, "\nhint: `procman quit` ends it; `--socket PATH` lets another one run beside it")
             }
-            Failure::Socket(error) => write!(f, "procman: {error}"),
+            Failure::Socket(error) => {
+                writeln!(f, "procman: nobody could talk to this procman: {error}")?;
+                write!(f, "hint: `--socket PATH` names another place, `--no-socket` does without one")
+            }
             Failure::LogFile(path, error) => {
                 write!(f, "procman: cannot write to the log file `{}`: {}", escaped_path(path), plain(error))
             }
@@ -174,7 +177,13 @@ impl fmt::Display for Failure {
             Failure::Conversation(error) => {
                 write!(f, "procman: cannot talk to the procman that runs this app: {}", plain(error))
             }
-            Failure::Gone => write!(f, "procman: the procman that ran this app has gone without an answer"),
+            Failure::Gone => {
+                writeln!(
+                    f,
+                    "procman: the procman that runs this app has gone, or will not answer this user"
+                )?;
+                write!(f, "hint: only the user that it runs as, and root, are answered")
+            }
             Failure::Finished(status) => {
                 write!(f, "procman: the formation has ended with status {status}")
             }

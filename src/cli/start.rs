@@ -40,6 +40,11 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         notices
             .push("`release` is left out: it runs when asked for, as `procman run release` does".to_owned());
     }
+    if start.log_file.is_some() && !start.daemon {
+        return Err(Failure::Usage(
+            "`--log-file` is for `--daemon`; here, write to a file with `> FILE`".to_owned(),
+        ));
+    }
     let log_file = open_log_file(&app.options, start.daemon)?;
     let options = app.options.clone();
     let mut plan = app.plan(formation)?;
@@ -49,12 +54,25 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     let mut starter = None;
     if start.daemon {
         match daemon::detach(output).map_err(Failure::System)? {
-            daemon::Side::Starter(pid) => return print(&format!("runs in the background with pid {pid}\n")),
+            daemon::Side::Starter(pid) => {
+                let how = if options.socket == Some(Socket::Off) { "; only a signal ends it" } else { "" };
+                return print(&format!("runs in the background as process {pid}{how}\n"));
+            }
             daemon::Side::Ended(exit) => return Ok(exit.status()),
             daemon::Side::Background(waiting) => starter = Some(waiting),
         }
     }
-    let listener = listen(&options, plan.root(), &mut notices)?;
+    let listener = match listen(&options, plan.root()) {
+        // In the background there is no other way to reach it.
+        Err(Failure::Socket(error)) if !matches!(error, BindError::Taken { .. }) && starter.is_none() => {
+            if options.socket.is_some() {
+                return Err(Failure::Socket(error));
+            }
+            notices.push(format!("nobody can talk to this procman: {error}"));
+            None
+        }
+        listened => listened?,
+    };
     if let Some(listener) = &listener {
         plan.set_socket(listener.path());
     }
@@ -115,29 +133,20 @@ fn finish(outcome: Result<Outcome, Failed>) -> Result<i32, Failure> {
 /// Listens where clients of this app look for it, unless nobody is to be listened to.
 ///
 /// Done before procman becomes two processes: so the system names the one that the user has started to who connects.
-/// Where the usual place cannot be had, the formation runs all the same; one that the user names has to be.
-fn listen(options: &Options, root: &Path, notices: &mut Vec<String>) -> Result<Option<Listener>, Failure> {
+fn listen(options: &Options, root: &Path) -> Result<Option<Listener>, Failure> {
     let listened = match &options.socket {
         Some(Socket::Off) => return Ok(None),
         Some(Socket::At(path)) => {
-            let path = std::path::absolute(path).map_err(Failure::WorkingDirectory)?;
-            socket::listen_at(&path).map_err(Failure::Socket)
+            socket::listen_at(&std::path::absolute(path).map_err(Failure::WorkingDirectory)?)
         }
         None => {
             // One that has vanished meanwhile will be named by the first spawn.
             let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
             let directory = address::directory(env::var_os("XDG_RUNTIME_DIR").as_deref(), files::own_user());
-            match socket::listen_in(&directory, &address::name(&root)) {
-                Err(BindError::Taken { path, pid }) => Err(Failure::Socket(BindError::Taken { path, pid })),
-                Err(error) => {
-                    notices.push(format!("nobody can talk to this procman: {error}"));
-                    return Ok(None);
-                }
-                Ok(listener) => Ok(listener),
-            }
+            socket::listen_in(&directory, &address::name(&root))
         }
     };
-    listened.map(Some)
+    listened.map(Some).map_err(Failure::Socket)
 }
 
 /// Returns what the instances are to write to.

@@ -254,6 +254,8 @@ pub struct Outcome {
     pub instance: String,
     /// Whether that is what was asked for.
     pub ok: bool,
+    /// Whether something had to be done for it.
+    pub changed: bool,
     /// What it is, in words for people, such as `started with pid 77`.
     pub text: String,
 }

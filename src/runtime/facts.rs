@@ -31,6 +31,8 @@ pub fn noted(note: Note, pump: &mut Pump) -> Vec<Event> {
         Note::Failed(error) => {
             let reason = stdio::plain(&error);
             stdio::write_stderr_unless_stuck(&format!("procman: cannot write to standard output: {reason}"));
+            // Standard error may be the same, but what is said is kept for those who ask for it.
+            pump.say(format!("cannot write to standard output: {reason}"));
             Vec::new()
         }
         Note::TooLarge(error) => {

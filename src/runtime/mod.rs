@@ -162,6 +162,8 @@ struct Runtime<'a> {
     requests: Requests,
     asks: UnboundedReceiver<Ask>,
     clients: Clients,
+    /// Who is told when everything has been spawned.
+    starter: Option<Starter>,
     escapees: Escapees,
     /// The deadline that the guard knows.
     told: Option<Time>,
@@ -215,7 +217,8 @@ impl<'a> Runtime<'a> {
             explain: job.explain,
             requests: Requests::default(),
             asks,
-            clients: Clients::Awaited { starter: job.starter, listener: job.listener, services },
+            starter: job.starter,
+            clients: Clients::Awaited { listener: job.listener, services },
             escapees: Escapees::None,
             told: None,
             awake: Instant::now(),
@@ -389,14 +392,14 @@ impl<'a> Runtime<'a> {
 
     /// Lets the pump and the guard know what they have been told, and returns when to try again if the guard cannot take
     /// that.
-    fn flush(&mut self) -> Option<Instant> {
+    pub fn flush(&mut self) -> Option<Instant> {
         self.pump.announce();
         let link = self.link.as_mut()?.get_mut();
         link.flush();
         link.has_unsent().then(|| Instant::now() + FLUSH_AGAIN)
     }
 
-    fn tell_guard(&mut self, message: FromSupervisor) {
+    pub fn tell_guard(&mut self, message: FromSupervisor) {
         if let Some(link) = &mut self.link {
             link.get_mut().tell_guard(message);
         }

@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 use crate::runtime::failed::{Shortage, check_more_open_files};
 use crate::runtime::server::{Answers, Ask, Limits, Server, Services};
 use crate::supervisor::{Event, Outcome, Reply, Request, RequestId, State, Status};
-use crate::sys::daemon::Starter;
+use crate::sys::link::FromSupervisor;
 use crate::sys::socket::Listener;
 use crate::sys::stdio::plain;
 
@@ -55,7 +55,8 @@ impl Requests {
                     (Outcome::NotStarted { .. }, Some(reason)) => format!("could not be started: {reason}"),
                     (outcome, _) => outcome.to_string(),
                 };
-                (Answer::Outcome(protocol::Outcome { instance, ok, text }), false)
+                let changed = outcome.is_change();
+                (Answer::Outcome(protocol::Outcome { instance, ok, changed, text }), false)
             }
             Reply::Done => (Answer::Done {}, true),
             Reply::Refused(refusal) => (Answer::Refused { message: refusal.to_string(), hint: None }, true),
@@ -75,37 +76,21 @@ impl Requests {
     }
 }
 
-/// How the start of the formation has gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beginning {
-    /// Everything has been spawned.
-    Done,
-    /// It was stopped before.
-    BrokenOff,
-}
-
-/// Those who may ask, and the one who waits for the beginning.
+/// Those who may ask.
 #[derive(Debug)]
 pub enum Clients {
     /// Not everything has been spawned: nothing else may delay that, and they wait to be accepted.
-    Awaited { starter: Option<Starter>, listener: Option<Listener>, services: Services },
+    Awaited { listener: Option<Listener>, services: Services },
     /// They are served.
     Served(Option<Server>),
 }
 
 impl Clients {
-    /// Begins to serve them, and tells who waits that everything has been spawned, if it has. Fails if nobody can be
-    /// served.
-    fn admit(&mut self, beginning: Beginning) -> io::Result<()> {
-        let Clients::Awaited { starter, listener, services } = std::mem::replace(self, Clients::Served(None))
-        else {
+    /// Begins to serve them. Fails if nobody can be served.
+    fn admit(&mut self) -> io::Result<()> {
+        let Clients::Awaited { listener, services } = std::mem::replace(self, Clients::Served(None)) else {
             return Ok(());
         };
-        match beginning {
-            Beginning::Done => starter.into_iter().for_each(Starter::release),
-            // Whoever waits will see how it ends.
-            Beginning::BrokenOff => drop(starter),
-        }
         if let Some(listener) = listener {
             *self = Clients::Served(Some(Server::start(listener, services, Limits::default())?));
         }
@@ -128,13 +113,24 @@ impl Runtime<'_> {
         if id != BEGINNING {
             self.requests.reply(id, reply);
         } else if reply == Reply::Done {
-            let is_stopping = self.supervisor.is_stopping();
-            let beginning = if is_stopping { Beginning::BrokenOff } else { Beginning::Done };
-            if let Err(error) = self.clients.admit(beginning)
-                && beginning == Beginning::Done
-            {
-                self.pump.say(format!("nobody can talk to this procman: {}", plain(&error)));
-            }
+            self.begun();
+        }
+    }
+
+    /// Serves clients from now on, and tells who waits that everything has been spawned. If the start was broken off, the
+    /// end will tell.
+    fn begun(&mut self) {
+        let (starter, served) = (self.starter.take(), self.clients.admit());
+        if self.supervisor.is_stopping() {
+            return;
+        }
+        if let Err(error) = served {
+            self.pump.say(format!("nobody can talk to this procman: {}", plain(&error)));
+        }
+        if let Some(starter) = starter {
+            self.tell_guard(FromSupervisor::LeaveStderr);
+            self.flush();
+            starter.release();
         }
     }
 
@@ -149,6 +145,9 @@ impl Runtime<'_> {
 
     /// Takes a request, and returns the fact that it is for the supervisor. One that cannot be is answered here.
     pub fn asked(&mut self, Ask { request, answers }: Ask) -> Option<Event> {
+        if !answers.is_heard() {
+            return None;
+        }
         match self.meaning(request) {
             Ok(Meaning::Request(request, wait)) => {
                 let by = self.requests.add(answers, wait);
@@ -169,7 +168,9 @@ impl Runtime<'_> {
     fn meaning(&self, request: protocol::Request) -> Result<Meaning, String> {
         let (request, wait) = match request {
             protocol::Request::Ps {} => return Ok(Meaning::Ps),
-            protocol::Request::Scale { changes, wait } => (Request::Scale(read(&changes)?), wait),
+            protocol::Request::Scale { changes, wait } => {
+                (Request::Scale(read(&one_by_one(&changes))?), wait)
+            }
             protocol::Request::Restart { names, wait } => (Request::Restart(read(&names)?), wait),
             protocol::Request::Stop { names, wait } => (Request::Stop(read(&names)?), wait),
             protocol::Request::Up { names, wait } => (Request::Up(read(&names)?), wait),
@@ -234,6 +235,11 @@ impl Runtime<'_> {
             terminal: self.terminals.contains(&id.to_string()),
         }
     }
+}
+
+/// Returns changes as `-m` joins them, one by one.
+fn one_by_one(changes: &[String]) -> Vec<String> {
+    changes.iter().flat_map(|change| change.split(',')).map(|change| change.trim().to_owned()).collect()
 }
 
 fn read<T: FromStr>(words: &[String]) -> Result<Vec<T>, String>

@@ -263,6 +263,10 @@ impl Host {
     }
 
     async fn answer(&self, connection: Connection, call: Call, place: Arc<OwnedSemaphorePermit>) {
+        // Nobody waits any more for what was asked while procman stood still.
+        if connection.is_gone() {
+            return;
+        }
         match call.request {
             Request::Logs { names, lines, follow } => {
                 self.log(connection, names, lines, follow, place).await;

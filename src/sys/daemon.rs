@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
 
 use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
 
@@ -58,14 +57,19 @@ pub fn detach(output: Option<File>) -> io::Result<Side> {
 }
 
 impl Starter {
-    /// Tells the starter that everything runs, and lets go of its standard error.
+    /// Tells the starter that everything runs, and lets go of its standard error in this process. To the guard that has
+    /// to be said before.
     pub fn release(mut self) {
+        leave_stderr();
         // A starter that has been killed in the meantime need not know.
         let _ = self.0.write_all(RUNS);
-        if let Ok(null) = File::options().write(true).open("/dev/null") {
-            let _ = dup2_stderr(null.as_fd());
-        }
     }
+}
+
+/// Lets go of the starter's standard error, which somebody may read to its end: what there is still to be said goes where
+/// the output goes.
+pub fn leave_stderr() {
+    let _ = dup2_stderr(io::stdout());
 }
 
 /// Waits until the child has told that it runs, or has ended.

@@ -20,6 +20,7 @@ use nix::unistd::{ForkResult, fork};
 use crate::process::{Exit, Pid, SAME_REQUEST, Signal};
 use crate::sys::census;
 use crate::sys::cleanup::{Cleanup, Interruption};
+use crate::sys::daemon;
 use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::signals::{self, Received, Signals};
 use crate::sys::startup::{self, Hangup};
@@ -197,6 +198,7 @@ impl Guard {
                 FromSupervisor::GroupStarted(leader) => self.cleanup.add_group(leader),
                 FromSupervisor::GroupEnded(leader) => self.cleanup.remove_group(leader),
                 FromSupervisor::TerminateEscapees => self.cleanup.terminate_escapees(self.ward),
+                FromSupervisor::LeaveStderr => daemon::leave_stderr(),
                 FromSupervisor::StopWithin(milliseconds) => {
                     let (now, within) = (Instant::now(), Duration::from_millis(milliseconds.into()));
                     self.stop = Some(Stop { deadline: now + within, escapees_at: now + within / 2 });

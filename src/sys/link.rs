@@ -22,6 +22,8 @@ pub enum FromSupervisor {
     TerminateEscapees,
     /// The formation stops: everything must be gone in this many milliseconds.
     StopWithin(u32),
+    /// procman runs in the background: standard error is what standard output is from now on.
+    LeaveStderr,
 }
 
 /// One end of the line.
@@ -84,6 +86,7 @@ impl Link {
             FromSupervisor::GroupEnded(leader) => [2, leader.0, 0, 0],
             FromSupervisor::StopWithin(milliseconds) => [3, milliseconds.cast_signed(), 0, 0],
             FromSupervisor::TerminateEscapees => [4, 0, 0, 0],
+            FromSupervisor::LeaveStderr => [5, 0, 0, 0],
         });
     }
 
@@ -108,6 +111,7 @@ impl Link {
             [2, leader, ..] => Some(FromSupervisor::GroupEnded(Pid(leader))),
             [3, milliseconds, ..] => Some(FromSupervisor::StopWithin(milliseconds.cast_unsigned())),
             [4, ..] => Some(FromSupervisor::TerminateEscapees),
+            [5, ..] => Some(FromSupervisor::LeaveStderr),
             _ => None,
         };
         (messages.into_iter().filter_map(meaning).collect(), peer)

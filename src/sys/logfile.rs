@@ -34,9 +34,11 @@ impl LogFile {
     /// Opens the file, and returns it too. A new one is for its owner's eyes: what processes write may be a secret.
     pub fn open(path: &Path, most: u64) -> io::Result<(LogFile, File)> {
         let file = append_to(path)?;
+        // Where a link leads, so that it is the file that gets another name, and not the link.
+        let path = fs::canonicalize(path)?;
         let metadata = file.metadata()?;
         let kind = if metadata.is_file() { Kind::Regular } else { Kind::Special };
-        Ok((LogFile { path: path.to_owned(), most, size: metadata.len(), kind }, file))
+        Ok((LogFile { path, most, size: metadata.len(), kind }, file))
     }
 
     /// Takes note of bytes that are written to it.

@@ -22,7 +22,9 @@ use nix::unistd::{UnlinkatFlags, mkdir, unlinkat};
 
 use crate::process::Pid;
 use crate::quote::escaped_path;
+use crate::sys::census;
 use crate::sys::files;
+use crate::sys::stdio::plain;
 
 /// How long to wait for others that bind in the same directory, and for a procman that is too busy to be connected to.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,7 +82,7 @@ pub enum BindError {
         path: PathBuf,
     },
     /// The system says no.
-    #[error("`{}`: {error}", escaped_path(path))]
+    #[error("`{}`: {}", escaped_path(path), plain(error))]
     Failed {
         /// To what.
         path: PathBuf,
@@ -374,6 +376,12 @@ fn peer(stream: &UnixStream) -> io::Result<(u32, Option<Pid>)> {
         Errno::result(result)?;
         Ok((user, None))
     }
+}
+
+/// Returns who listens at the other end if he has been stopped, as by Ctrl-Z, so that no answer will come.
+pub fn stands_still(stream: &UnixStream) -> Option<Pid> {
+    let (_, pid) = peer(stream).ok()?;
+    pid.filter(|pid| census::process(*pid).is_some_and(|process| process.state == 'T'))
 }
 
 fn refusal(error: io::Error) -> ConnectError {

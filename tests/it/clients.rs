@@ -9,8 +9,10 @@ use std::thread::JoinHandle;
 
 use crate::support::{App, End};
 
-const ANSWER: &str = r#"{"outcome":{"instance":"web.1","ok":true,"text":"started with pid 77"}}"#;
-const FAILURE: &str = r#"{"outcome":{"instance":"web.2","ok":false,"text":"could not be \u001bstarted"}}"#;
+const ANSWER: &str =
+    r#"{"outcome":{"instance":"web.1","ok":true,"changed":true,"text":"started with pid 77"}}"#;
+const FAILURE: &str =
+    r#"{"outcome":{"instance":"web.2","ok":false,"changed":true,"text":"could not be \u001bstarted"}}"#;
 const DONE: &str = r#"{"done":{}}"#;
 const FORMATION: &str = r#"{"formation":{"pid":7,"root":"/app","stopping":false,"types":["web"],"instances":[{"name":"web.1","process":"web","number":1,"state":"running","pid":77,"uptime":3.0,"restarts":0,"port":5000,"cpu":null,"memory":null,"last_exit":null,"terminal":false}]}}"#;
 
@@ -97,7 +99,7 @@ fn an_end_is_what_quit_wants_and_nobody_else() {
         (Some(1), "procman: the formation has ended with status 3\n")
     );
     let (end, _) = ask(&["restart"], &[&[]]);
-    let expected = "procman: the procman that ran this app has gone without an answer\n";
+    let expected = "procman: the procman that runs this app has gone, or will not answer this user\nhint: only the user that it runs as, and root, are answered\n";
     assert_eq!((end.status, end.stderr.as_str()), (Some(1), expected));
 }
 

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::control::protocol::{Answer, Call, Typed};
 use crate::control::wire::{self, LONGEST_CALL, Lines, WireError};
+use crate::sys::child::has_writer;
 
 /// How much is read at once.
 const PIECE: usize = 8 * 1024;
@@ -81,6 +82,11 @@ impl Connection {
         if let Ok(0) = read(&self.stream, &mut piece).await {
             hung_up(&self.stream).await;
         }
+    }
+
+    /// Returns whether the client has left: not only said that it has nothing more to say.
+    pub fn is_gone(&self) -> bool {
+        !has_writer(&self.stream)
     }
 
     /// Returns its two directions, for both at once.

@@ -231,7 +231,12 @@ fn line(process: &str, message: &str) -> Answer {
 }
 
 fn outcome(instance: &str) -> Answer {
-    Answer::Outcome(Outcome { instance: instance.to_owned(), ok: true, text: "stopped".to_owned() })
+    Answer::Outcome(Outcome {
+        instance: instance.to_owned(),
+        ok: true,
+        changed: true,
+        text: "stopped".to_owned(),
+    })
 }
 
 fn stop() -> Request {

@@ -247,11 +247,9 @@ impl Ledger {
                 }
                 // Who waits for the end of all is told of each end.
                 (Action::Reply(by, Reply::Outcome(id, outcome)), _) if self.wishes.is_quitter(*by) => {
-                    let is_end = match outcome {
-                        Outcome::Stopped { exit } => self.exits.get(id) == Some(exit),
-                        Outcome::Unkillable => true,
-                        _ => false,
-                    };
+                    let exit = self.exits.get(id).copied();
+                    let is_end = *outcome == Outcome::Unkillable
+                        || exit.is_some_and(|exit| *outcome == Outcome::Stopped { exit });
                     ensure(is_end, "whoever quits is told of ends as they were")?;
                 }
                 (Action::Reply(by, reply), _) => {

@@ -83,7 +83,7 @@ fn every_outcome_has_its_words() {
         (Outcome::Signalled, "signalled", true),
         (Outcome::NotSignalled, "does not run, so no signal was sent", false),
         (Outcome::NotStarted { exit }, "could not be started (status 127)", false),
-        (Outcome::Overtaken, "overtaken by another request or the formation's end", false),
+        (Outcome::Overtaken, "was overtaken by another request or by the formation's end", false),
         (Outcome::Unkillable, "cannot be killed", false),
     ];
     for (outcome, words, is_success) in table {
