@@ -13,7 +13,7 @@ use crate::control::protocol::{Answer, Request, Size, Typed};
 use crate::control::wire::{self, Lines};
 use crate::quote::escaped;
 use crate::sys::stdio::write_stderr;
-use crate::sys::terminal::{self, Missing, Notice, Notices, Saved, Screen, Wanted};
+use crate::sys::terminal::{self, Hold, Missing, Notice, Notices, Saved, Screen, Wanted};
 
 /// How much may wait to be sent before no more is read of what is typed.
 const UNSENT: usize = 64 * 1024;
@@ -29,46 +29,70 @@ const USUAL: Size = Size { rows: 24, columns: 80 };
 
 /// Attaches, and returns when the instance has ended or the user has had enough.
 pub fn run(common: Common, attach: &args::Attach) -> Result<i32, Failure> {
-    terminal::check().map_err(|missing| {
-        Failure::NoTerminal(match missing {
-            Missing::Input => "standard input",
-            Missing::Output => "standard output",
-        })
-    })?;
+    check_terminal()?;
     let keys = attach.detach_key.clone().unwrap_or_default();
     let path = client::path(common, &attach.client)?;
     let request = Request::Attach { name: attach.name.clone(), size: size() };
-    let mut connection = Connection::ask(&path, request)?;
-    let answer = connection.next()?;
-    let Answer::Attached { instance, .. } = answer else { return Err(client::unexpected(answer)) };
-    let instance = escaped(&instance);
-    let (stream, lines) = connection.into_parts();
-    terminal::keep(move |saved, mut notices| {
-        match take_terminal(&instance, (stream, lines), keys, saved, &mut notices) {
-            Ok(left) => left.status(),
-            Err(failure) => {
-                write_stderr(&failure.to_string());
-                failure.status()
-            }
+    let attached = attached(Connection::ask(&path, request)?)?;
+    terminal::keep(move |saved, mut notices| match take_terminal(attached, keys, saved, &mut notices) {
+        Ok(left) => left.status(),
+        Err(failure) => {
+            write_stderr(&failure.to_string());
+            failure.status()
         }
     })
     .map_err(Failure::Terminal)
 }
 
-/// Gives the terminal to an instance until there is a reason to stop, and then puts it back. Says when it begins and why
-/// it ends.
-///
-/// The stream may be any that is connected to a procman which has answered that one is attached, be it this one; the
-/// lines are what has been read of it after that. Who gives the notices says what has happened to the terminal, and
-/// ends this by giving that up.
-pub fn take_terminal(
-    instance: &str,
-    (stream, lines): (UnixStream, Lines),
+/// Attaches where procman itself is at the other end of a stream: for `start --attach`. Returns when it is over.
+pub fn run_within(
+    stream: UnixStream,
+    name: String,
     keys: DetachKey,
     saved: &Saved,
     notices: &mut Notices,
 ) -> Result<Left, Failure> {
-    write_stderr(&greeting(instance, &keys));
+    let connection = Connection::ask_on(stream, Request::Attach { name, size: size() })?;
+    take_terminal(attached(connection)?, keys, saved, notices)
+}
+
+/// Checks that there is a terminal to attach with.
+pub fn check_terminal() -> Result<(), Failure> {
+    terminal::check().map_err(|missing| match missing {
+        Missing::Input => Failure::NoTerminal("standard input"),
+        Missing::Output => Failure::NoTerminal("standard output"),
+        Missing::Foreground => Failure::Background,
+    })
+}
+
+/// A conversation in which an instance has been attached to.
+#[derive(Debug)]
+struct Attached {
+    instance: String,
+    stream: UnixStream,
+    lines: Lines,
+}
+
+/// Waits for the answer to the request.
+fn attached(mut connection: Connection) -> Result<Attached, Failure> {
+    let answer = connection.next()?;
+    let Answer::Attached { instance, .. } = answer else { return Err(client::unexpected(answer)) };
+    let (stream, lines) = connection.into_parts();
+    Ok(Attached { instance: escaped(&instance), stream, lines })
+}
+
+/// Gives the terminal to an instance until there is a reason to stop, and then puts it back. Says when it begins and why
+/// it ends.
+///
+/// Who gives the notices says what has happened to the terminal, and ends this by giving that up.
+fn take_terminal(
+    Attached { instance, stream, lines }: Attached,
+    keys: DetachKey,
+    saved: &Saved,
+    notices: &mut Notices,
+) -> Result<Left, Failure> {
+    write_stderr(&greeting(&instance, &keys));
+    notices.tell(Hold::Taken(Screen::Ordinary));
     let mut session = Session {
         stream,
         lines,
@@ -79,12 +103,12 @@ pub fn take_terminal(
     };
     let left = session.relay(saved, notices);
     saved.restore(session.watch.screen());
-    notices.tell(Screen::Ordinary);
+    notices.tell(Hold::Free);
     if session.line == Line::Begun {
         let _ = terminal::write(b"\n");
     }
     if let Ok(left) = &left {
-        write_stderr(&farewell(instance, left));
+        write_stderr(&farewell(&instance, left));
     }
     left
 }
@@ -199,7 +223,7 @@ impl Session {
                     let before = self.watch.screen();
                     self.watch.take(&bytes);
                     if self.watch.screen() != before {
-                        notices.tell(self.watch.screen());
+                        notices.tell(Hold::Taken(self.watch.screen()));
                     }
                     if terminal::write(&bytes).is_err() {
                         return Ok(Some(Left::NoTerminal));

@@ -61,6 +61,11 @@ impl Connection {
             | ConnectError::TooLong
             | ConnectError::Failed(_) => Failure::Unreachable(path.to_path_buf(), error),
         })?;
+        Connection::ask_on(stream, request)
+    }
+
+    /// Asks the procman at the other end of a stream.
+    pub fn ask_on(stream: UnixStream, request: Request) -> Result<Connection, Failure> {
         let lines = Lines::new(LONGEST_ANSWER);
         let mut connection = Connection { stream, lines, silence: Silence::Suspicious };
         let call = wire::encode(&Call { version: VERSION, request });

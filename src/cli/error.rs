@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::cli::foreground::BeginError;
 use crate::cli::load::Findings;
 use crate::control::wire::WireError;
 use crate::formation::{FormationError, InstanceId, RequestError};
@@ -69,6 +70,10 @@ pub enum Failure {
     Refused(String, Option<String>),
     /// This is not a terminal.
     NoTerminal(&'static str),
+    /// The terminal is somebody else's for now.
+    Background,
+    /// `start` cannot begin attached to that.
+    Attach(BeginError),
     /// The terminal cannot be used.
     Terminal(io::Error),
     /// Standard output cannot be written to.
@@ -105,6 +110,8 @@ impl Failure {
             | Failure::Answer(_)
             | Failure::Refused(..)
             | Failure::NoTerminal(_)
+            | Failure::Background
+            | Failure::Attach(_)
             | Failure::Terminal(_)
             | Failure::Output(_)
             | Failure::System(_) => 1,
@@ -198,6 +205,14 @@ impl fmt::Display for Failure {
             Failure::NoTerminal(which) => {
                 writeln!(f, "procman: {which} is not a terminal")?;
                 write!(f, "hint: `procman logs -f` shows what instances write anywhere")
+            }
+            Failure::Background => {
+                writeln!(f, "procman: in the background there is no terminal to attach with")?;
+                write!(f, "hint: `fg` brings a job to the foreground; `procman logs -f` needs no terminal")
+            }
+            Failure::Attach(error) => {
+                write!(f, "procman: {error}")?;
+                error.hint().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
             }
             Failure::Terminal(error) => write!(f, "procman: cannot use the terminal: {}", plain(error)),
             Failure::Output(error) => {

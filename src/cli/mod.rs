@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod completions;
 mod error;
+mod foreground;
 mod keys;
 mod load;
 mod logs;

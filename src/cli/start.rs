@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::cli::args::{self, Common};
 use crate::cli::error::{self, Failure};
+use crate::cli::foreground::{self, Beginning};
 use crate::cli::load::App;
 use crate::cli::print;
 use crate::config::{ByteSize, ColorChoice, LogFormat, Options, PtyChoice, Socket, Timestamp};
@@ -33,6 +34,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         write_stderr(&warnings.to_string());
     }
     let formation = app.formation(&start.names)?;
+    let beginning = foreground::wanted(&start, &formation, app.options.pty)?;
     let width = formation.name_width();
     style(&app.options, width)?;
     let mut notices = Vec::new();
@@ -81,10 +83,11 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     let history = options.log_buffer.map_or(HISTORY, |size| usize::try_from(size.0).unwrap_or(HISTORY));
     let grace = options.timeout.unwrap_or_default().0;
     let inherited = startup::prepare().map_err(Failure::System)?;
-    let (guard, link) = match guard::split(grace, inherited.hangup).map_err(Failure::System)? {
+    let (custody, foreground) = beginning.map(Beginning::prepare).transpose()?.unzip();
+    let (guard, link) = match guard::split(grace, inherited.hangup, custody).map_err(Failure::System)? {
         Side::Guard(status) => {
             // It has let go of every descriptor, these too.
-            std::mem::forget((log_file, starter, listener));
+            std::mem::forget((log_file, starter, listener, foreground));
             return Ok(status);
         }
         Side::Supervisor(guard, link) => (guard, link),
@@ -98,6 +101,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         starter,
         explain: error::spawn,
         listener,
+        foreground,
         history: History::new(history),
         notices,
         inherited,

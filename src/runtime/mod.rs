@@ -8,6 +8,7 @@ mod children;
 mod escapees;
 mod facts;
 mod failed;
+mod foreground;
 mod groups;
 pub mod history;
 mod instances;
@@ -36,6 +37,7 @@ use crate::process::{Pid, Sender, Signal};
 use crate::runtime::children::End;
 use crate::runtime::escapees::Escapees;
 use crate::runtime::facts::{hear, noted, signalled};
+use crate::runtime::foreground::{Drain, Stage};
 use crate::runtime::groups::Groups;
 use crate::runtime::history::History;
 use crate::runtime::instances::Live;
@@ -57,6 +59,7 @@ use crate::sys::startup::Inherited;
 use crate::sys::{census, signals};
 
 pub use crate::runtime::failed::{Failed, Shortage};
+pub use crate::runtime::foreground::Foreground;
 pub use crate::runtime::order::with_order;
 pub use crate::runtime::terminals::{AttachError, Attachment, Terminals, Wanted};
 
@@ -86,6 +89,8 @@ pub struct Job<'a> {
     pub explain: fn(&SpawnError) -> String,
     /// Where it takes requests.
     pub listener: Option<Listener>,
+    /// Who has the terminal first, before lines are shown there.
+    pub foreground: Option<Foreground>,
     /// Where what the instances write is recorded.
     pub history: History,
     /// Lines of procman's own to show first.
@@ -141,6 +146,7 @@ struct Runtime<'a> {
     /// Watched from the first spawn on, which does not wait for it.
     memory: Option<OutOfMemory>,
     pump: Pump,
+    stage: Stage,
     notes: UnboundedReceiver<Note>,
     signals: Ready<Signals>,
     guard: Pid,
@@ -178,6 +184,7 @@ impl<'a> Runtime<'a> {
         let prefix = job.style.prefix_width(Timestamp::now());
         let (mut pump, notes) = Pump::start(job.style, system, job.history.clone(), job.log_file)?;
         job.notices.into_iter().for_each(|notice| pump.say(notice));
+        let (stage, reserved) = Stage::new(job.foreground, pump.holder());
         let (end_sender, ends) = mpsc::unbounded_channel();
         let (asker, asks) = mpsc::unbounded_channel();
         let terminals = Terminals::new(size_beside(prefix));
@@ -199,6 +206,7 @@ impl<'a> Runtime<'a> {
             prefix,
             memory: None,
             pump,
+            stage,
             notes,
             signals: Ready::new(Signals::listen(job.inherited.hangup)?)?,
             guard: job.guard,
@@ -218,7 +226,7 @@ impl<'a> Runtime<'a> {
             requests: Requests::default(),
             asks,
             starter: job.starter,
-            clients: Clients::Awaited { listener: job.listener, services },
+            clients: Clients::Awaited { listener: job.listener, reserved, services },
             escapees: Escapees::None,
             told: None,
             awake: Instant::now(),
@@ -265,8 +273,9 @@ impl<'a> Runtime<'a> {
         let unsent = self.link.as_mut().map_or(0, |link| link.get_mut().unsent());
         let may_gather = !self.facts.is_empty() && unsent < TOGETHER;
         let flush_again = if may_gather { None } else { self.flush() };
-        let deadline = [supervisor, self.children_at, self.groups.look_at(), flush_again];
-        let deadline = deadline.into_iter().flatten().min();
+        let deadlines =
+            [supervisor, self.children_at, self.groups.look_at(), flush_again, self.stage.drain_by()];
+        let deadline = deadlines.into_iter().flatten().min();
         tokio::select! {
             biased;
             received = self.signals.read_some(|signals| (signals.pending(), signals.left())) => {
@@ -293,6 +302,12 @@ impl<'a> Runtime<'a> {
                 Ok(Vec::new())
             }
             () = ready(()), if children_are_due => Ok(self.see_to_children()),
+            drain = self.stage.left() => {
+                if drain != Drain::No {
+                    self.pump.drain();
+                }
+                Ok(Vec::new())
+            }
             Some(note) = self.notes.recv() => Ok(noted(note, &mut self.pump)),
             () = sleep_until(deadline.unwrap_or(self.began).into()), if deadline.is_some() => {
                 // What has continued this process comes before what is due because it stood still.
@@ -302,6 +317,10 @@ impl<'a> Runtime<'a> {
                     events.extend(self.see_to_children());
                 }
                 events.extend(self.emptied());
+                if self.stage.drain_by().is_some_and(|by| by <= Instant::now()) {
+                    self.stage = Stage::Free;
+                    self.pump.drain();
+                }
                 events.push(Event::TimePassed);
                 Ok(events)
             }
@@ -374,7 +393,9 @@ impl<'a> Runtime<'a> {
                     Cleanup::new(census::own_pid()).terminate_escapees(census::own_pid());
                 }
                 Action::TerminateEscapees => self.tell_guard(FromSupervisor::TerminateEscapees),
-                Action::Drain => self.pump.drain(),
+                Action::Drain if self.stage.may_drain() => self.pump.drain(),
+                // The terminal is still somebody's.
+                Action::Drain => {}
                 Action::Finish(code) => status = Some(code),
             }
         }

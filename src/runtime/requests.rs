@@ -12,7 +12,8 @@ use crate::process::Signal;
 use crate::quote::escaped_path;
 use crate::runtime::Runtime;
 use crate::runtime::failed::{Shortage, check_more_open_files};
-use crate::runtime::server::{Answers, Ask, Limits, Server, Services};
+use crate::runtime::foreground::Reserved;
+use crate::runtime::server::{Answers, Ask, Doors, Limits, Server, Services};
 use crate::supervisor::{Event, Outcome, Reply, Request, RequestId, State, Status};
 use crate::sys::link::FromSupervisor;
 use crate::sys::socket::Listener;
@@ -76,23 +77,40 @@ impl Requests {
     }
 }
 
+/// How the start of the formation has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// Everything has been spawned.
+    Done,
+    /// It was stopped before.
+    BrokenOff,
+}
+
 /// Those who may ask.
 #[derive(Debug)]
 pub enum Clients {
     /// Not everything has been spawned: nothing else may delay that, and they wait to be accepted.
-    Awaited { listener: Option<Listener>, services: Services },
+    Awaited { listener: Option<Listener>, reserved: Option<Reserved>, services: Services },
     /// They are served.
     Served(Option<Server>),
 }
 
 impl Clients {
-    /// Begins to serve them. Fails if nobody can be served.
-    fn admit(&mut self) -> io::Result<()> {
-        let Clients::Awaited { listener, services } = std::mem::replace(self, Clients::Served(None)) else {
+    /// Begins to serve them, the one first for whom a place is reserved. Fails if nobody can be served.
+    fn admit(&mut self, beginning: Beginning) -> io::Result<()> {
+        let Clients::Awaited { listener, reserved, services } =
+            std::mem::replace(self, Clients::Served(None))
+        else {
             return Ok(());
         };
-        if let Some(listener) = listener {
-            *self = Clients::Served(Some(Server::start(listener, services, Limits::default())?));
+        let own = match beginning {
+            Beginning::Done => reserved.map(Reserved::begin).transpose()?,
+            // Nobody attaches to what is being stopped.
+            Beginning::BrokenOff => None,
+        };
+        if listener.is_some() || own.is_some() {
+            let doors = Doors { listener, own };
+            *self = Clients::Served(Some(Server::start(doors, services, Limits::default())?));
         }
         Ok(())
     }
@@ -120,8 +138,10 @@ impl Runtime<'_> {
     /// Serves clients from now on, and tells who waits that everything has been spawned. If the start was broken off, the
     /// end will tell.
     fn begun(&mut self) {
-        let (starter, served) = (self.starter.take(), self.clients.admit());
-        if self.supervisor.is_stopping() {
+        let is_stopping = self.supervisor.is_stopping();
+        let beginning = if is_stopping { Beginning::BrokenOff } else { Beginning::Done };
+        let (starter, served) = (self.starter.take(), self.clients.admit(beginning));
+        if is_stopping {
             return;
         }
         if let Err(error) = served {

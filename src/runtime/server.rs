@@ -9,7 +9,9 @@ mod connection;
 mod logs;
 mod waiting;
 
+use std::future::pending;
 use std::io;
+use std::os::unix::net;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -113,6 +115,27 @@ impl Answers {
     }
 }
 
+/// Where clients come from.
+#[derive(Debug)]
+pub struct Doors {
+    /// Where all who may ask connect.
+    pub listener: Option<Listener>,
+    /// The connection of procman's own client, which has come first.
+    pub own: Option<net::UnixStream>,
+}
+
+impl Doors {
+    /// Returns what the control thread waits for.
+    fn open(&mut self) -> io::Result<(Option<UnixListener>, Option<UnixStream>)> {
+        let incoming = self.listener.as_ref().map(Listener::incoming).transpose()?;
+        let own = self.own.take().map(|own| {
+            own.set_nonblocking(true)?;
+            UnixStream::from_std(own)
+        });
+        Ok((incoming, own.transpose()?))
+    }
+}
+
 /// The control thread. When this is dropped it ends, and the socket is removed.
 #[derive(Debug)]
 pub struct Server {
@@ -124,7 +147,7 @@ impl Server {
     /// Lets a thread serve all who connect from now on, or have connected already.
     ///
     /// It gets its signal mask from the thread that calls this.
-    pub fn start(listener: Listener, services: Services, limits: Limits) -> io::Result<Server> {
+    pub fn start(mut doors: Doors, services: Services, limits: Limits) -> io::Result<Server> {
         let (begun, begins) = std::sync::mpsc::sync_channel(1);
         let (finish, finished) = watch::channel(None);
         let host = Host {
@@ -142,10 +165,10 @@ impl Server {
                     Err(error) => return drop(begun.send(Err(error))),
                 };
             runtime.block_on(async {
-                match listener.incoming() {
-                    Ok(incoming) => {
+                match doors.open() {
+                    Ok((incoming, own)) => {
                         let _ = begun.send(Ok(()));
-                        host.serve(incoming, listener).await;
+                        host.serve(incoming, own, doors.listener).await;
                     }
                     Err(error) => drop(begun.send(Err(error))),
                 }
@@ -185,23 +208,31 @@ struct Host {
 }
 
 impl Host {
-    async fn serve(self, incoming: UnixListener, listener: Listener) {
+    async fn serve(
+        self,
+        incoming: Option<UnixListener>,
+        own: Option<UnixStream>,
+        listener: Option<Listener>,
+    ) {
         let mut clients = JoinSet::new();
+        if let Some(own) = own {
+            self.admit(own, &mut clients).await;
+        }
         let mut end = self.finished.clone();
         loop {
             tokio::select! {
                 biased;
                 _ = ended(&mut end) => break,
                 Some(_) = clients.join_next() => {}
-                accepted = incoming.accept() => match accepted {
-                    Ok((stream, _)) => self.admit(stream, &mut clients).await,
+                accepted = accept(incoming.as_ref()) => match accepted {
+                    Ok(stream) => self.admit(stream, &mut clients).await,
                     Err(_) => sleep(ACCEPT_AGAIN).await,
                 },
             }
         }
         // Whoever starts procman here next need not wait for those who are told goodbye.
         drop(incoming);
-        listener.remove();
+        listener.into_iter().for_each(Listener::remove);
         let _ = timeout(self.limits.farewell, async { while clients.join_next().await.is_some() {} }).await;
     }
 
@@ -386,6 +417,14 @@ impl Host {
                 return;
             }
         }
+    }
+}
+
+/// Waits for somebody to connect.
+async fn accept(incoming: Option<&UnixListener>) -> io::Result<UnixStream> {
+    match incoming {
+        Some(incoming) => Ok(incoming.accept().await?.0),
+        None => pending().await,
     }
 }
 

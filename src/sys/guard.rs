@@ -25,6 +25,7 @@ use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::signals::{self, Received, Signals};
 use crate::sys::startup::{self, Hangup};
 use crate::sys::stdio::write_stderr_unless_stuck;
+use crate::sys::terminal::{Custody, Notice};
 use crate::sys::wait::exit_of;
 
 /// Which of the two processes this one is, once they are two.
@@ -40,14 +41,15 @@ pub enum Side {
 ///
 /// To be called with all signals blocked (`startup::prepare`) and a single thread. Returns at once in the
 /// child; in the parent when all is over. `grace` is how long descendants get between SIGTERM and SIGKILL
-/// if the supervisor has not said until when.
-pub fn split(grace: Duration, hangup: Hangup) -> io::Result<Side> {
+/// if the supervisor has not said until when. The guard has custody of a terminal that the supervisor is going to use.
+pub fn split(grace: Duration, hangup: Hangup, custody: Option<Custody>) -> io::Result<Side> {
     become_subreaper();
     let guard = census::own_pid();
     let (guard_end, supervisor_end) = Link::pair()?;
     // SAFETY: there is one thread, so the child may do whatever the parent may.
     match unsafe { fork() }? {
         ForkResult::Child => {
+            drop(custody);
             // A child does not inherit this from its parent.
             become_subreaper();
             outlive_guard();
@@ -56,9 +58,12 @@ pub fn split(grace: Duration, hangup: Hangup) -> io::Result<Side> {
         ForkResult::Parent { child } => {
             drop(supervisor_end);
             set_name();
-            startup::let_go_but(&guard_end);
-            let status = keep_guard(Ward::Supervisor, Some(guard_end), Pid(child.as_raw()), hangup, grace)?;
-            Ok(Side::Guard(status))
+            let terminal = custody.as_ref().map(Custody::descriptor);
+            startup::let_go_but(
+                &[Some(guard_end.as_fd()), terminal].into_iter().flatten().collect::<Vec<_>>(),
+            );
+            let lines = Lines { link: Some(guard_end), custody };
+            Ok(Side::Guard(keep_guard(Ward::Supervisor, lines, Pid(child.as_raw()), hangup, grace)?))
         }
     }
 }
@@ -66,7 +71,7 @@ pub fn split(grace: Duration, hangup: Hangup) -> io::Result<Side> {
 /// Guards a single command that leads its own process group, as PID 1 has to: passes signals on to the
 /// group, reaps orphans, and when the command has ended ends the rest. Returns what to exit with.
 pub fn accompany(command: Pid, grace: Duration, hangup: Hangup) -> io::Result<i32> {
-    keep_guard(Ward::Command, None, command, hangup, grace)
+    keep_guard(Ward::Command, Lines { link: None, custody: None }, command, hangup, grace)
 }
 
 /// Does in the supervisor what a guard that is gone can do no more: ends everything below it, with as much
@@ -90,19 +95,28 @@ pub fn name_unkillable(unkillable: &[Pid]) {
     });
 }
 
-fn keep_guard(kind: Ward, link: Option<Link>, ward: Pid, hangup: Hangup, grace: Duration) -> io::Result<i32> {
+/// What a guard has beside signals.
+struct Lines {
+    link: Option<Link>,
+    custody: Option<Custody>,
+}
+
+fn keep_guard(kind: Ward, lines: Lines, ward: Pid, hangup: Hangup, grace: Duration) -> io::Result<i32> {
+    let Lines { link, custody } = lines;
     let signals = Signals::listen(hangup).inspect_err(|_| {
         // A supervisor without a guard keeps no promise.
         let _ = signals::signal_process(ward, Signal::KILL);
     })?;
-    Ok(Guard { kind, link, signals, ward, grace, stop: None, cleanup: Cleanup::new(census::own_pid()) }
-        .watch())
+    let cleanup = Cleanup::new(census::own_pid());
+    Ok(Guard { kind, link, custody, signals, ward, grace, stop: None, cleanup }.watch())
 }
 
 struct Guard {
     kind: Ward,
     /// The line to the supervisor, until that closes it. A single command has none.
     link: Option<Link>,
+    /// Of the terminal, if the supervisor uses that.
+    custody: Option<Custody>,
     signals: Signals,
     /// The supervisor, or the command.
     ward: Pid,
@@ -156,6 +170,7 @@ impl Guard {
         };
         // The last words of the supervisor may say until when what is left may take.
         self.listen();
+        self.custody.iter_mut().for_each(Custody::put_back);
         if let Exit::Signal(signal) = exit
             && self.kind == Ward::Supervisor
         {
@@ -179,15 +194,22 @@ impl Guard {
                 }
             }
             // Whoever continues the guard means procman.
-            (Ward::Supervisor, Signal::CONT) => drop(signals::signal_process(self.ward, Signal::CONT)),
+            (Ward::Supervisor, Signal::CONT) => {
+                self.custody.iter_mut().for_each(|custody| custody.tell(Notice::Continued));
+                let _ = signals::signal_process(self.ward, Signal::CONT);
+            }
             // Without a line it is about to end.
-            (Ward::Supervisor, _) => {
+            (Ward::Supervisor, signal) => {
+                if signal == Signal::WINCH {
+                    self.custody.iter_mut().for_each(|custody| custody.tell(Notice::Resized));
+                }
                 self.link.iter_mut().for_each(|link| link.tell_supervisor(received));
             }
         }
     }
 
     fn listen(&mut self) {
+        self.custody.iter_mut().for_each(Custody::listen);
         let Some(link) = &mut self.link else { return };
         let (messages, peer) = link.hear_supervisor();
         if peer == Peer::Gone {
@@ -224,7 +246,7 @@ impl Guard {
     }
 
     /// Stops with the supervisor, so that a shell sees one job that has stopped.
-    fn stop_too(&self) {
+    fn stop_too(&mut self) {
         // The kernel does not stop PID 1, and there is no shell that would continue its job: a supervisor that
         // stood still would obey no request any more. A command may have its own reasons.
         if census::own_pid() == Pid(1) {
@@ -235,7 +257,9 @@ impl Guard {
         }
         // It may have been continued in the meantime; then nobody would continue the guard.
         if census::process(self.ward).is_none_or(|member| member.state == 'T') {
+            self.custody.iter_mut().for_each(Custody::lay_down);
             signals::stop_self();
+            self.custody.iter_mut().for_each(|custody| custody.tell(Notice::Continued));
         }
         let _ = signals::signal_process(self.ward, Signal::CONT);
     }
@@ -248,6 +272,8 @@ impl Guard {
             interest.set(PollFlags::POLLOUT, link.has_unsent());
             descriptors.push(PollFd::new(link.as_fd(), interest));
         }
+        let line = self.custody.as_ref().and_then(Custody::waited);
+        descriptors.extend(line.map(|line| PollFd::new(line, PollFlags::POLLIN)));
         wait(&mut descriptors, until);
         if let Some(link) = &mut self.link {
             link.flush();
@@ -272,7 +298,7 @@ impl Guard {
     /// Ends everything below this process; fails with what cannot be ended.
     fn end_descendants(mut self) -> Result<(), Vec<Pid>> {
         // Whoever still holds the other end has nothing to say.
-        self.link = None;
+        (self.link, self.custody) = (None, None);
         let began = Instant::now();
         let deadline = self.stop.map_or(began + self.grace, |stop| stop.deadline);
         let mut cleanup = std::mem::replace(&mut self.cleanup, Cleanup::new(census::own_pid()));

@@ -1,7 +1,7 @@
 //! What procman puts right about itself before it does anything: inherited descriptors, limits, signals.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -89,9 +89,9 @@ fn close_inherited_on_exec() {
 /// Lets go of what a process holds that only waits: every descriptor from 3 up but `kept`, and its directory.
 ///
 /// Whoever waits for the end of a pipe that procman inherited, or wants to unmount, must not wait for it.
-pub fn let_go_but(kept: &impl AsFd) {
-    let kept = kept.as_fd().as_raw_fd();
-    for descriptor in open_descriptors().into_iter().filter(|number| *number > 2 && *number != kept) {
+pub fn let_go_but(kept: &[BorrowedFd<'_>]) {
+    let is_kept = |number: i32| number <= 2 || kept.iter().any(|kept| kept.as_raw_fd() == number);
+    for descriptor in open_descriptors().into_iter().filter(|number| !is_kept(*number)) {
         // SAFETY: nothing in this process knows of any other descriptor yet.
         unsafe {
             libc::close(descriptor);

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
 
 /// How long a message waits for room, in milliseconds.
-const STDERR_PATIENCE: u16 = 500;
+const PATIENCE: u16 = 500;
 
 /// Returns whether standard output is a terminal.
 pub fn stdout_is_terminal() -> bool {
@@ -38,6 +38,13 @@ pub fn write_stdout(bytes: &[u8]) -> io::Result<usize> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Returns whether standard output takes something, be it after a moment.
+pub fn stdout_takes_something() -> bool {
+    let stdout = io::stdout();
+    let mut interest = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
+    matches!(poll(&mut interest, PollTimeout::from(PATIENCE)), Ok(1..))
 }
 
 /// What came first.
@@ -79,7 +86,7 @@ pub fn write_stderr(text: &str) {
 pub fn write_stderr_unless_stuck(text: &str) {
     let stderr = io::stderr();
     let mut interest = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-    if matches!(poll(&mut interest, PollTimeout::from(STDERR_PATIENCE)), Ok(1..)) {
+    if matches!(poll(&mut interest, PollTimeout::from(PATIENCE)), Ok(1..)) {
         write_stderr(text);
     }
 }

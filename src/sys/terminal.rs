@@ -6,6 +6,7 @@
 //!
 //! Standard input is what is read and set, standard output what is written to; both are the terminal.
 
+mod custody;
 mod keeper;
 mod notices;
 
@@ -20,8 +21,9 @@ use nix::unistd::{self, getpgrp, tcgetpgrp};
 
 use crate::sys::stdio::write_stdout;
 
+pub use crate::sys::terminal::custody::Custody;
 pub use crate::sys::terminal::keeper::keep;
-pub use crate::sys::terminal::notices::{Notice, Notices};
+pub use crate::sys::terminal::notices::{Hold, Notice, Notices};
 
 /// What undoes what a program may have done to a terminal, whatever it was, and leaves the cursor where it is.
 ///
@@ -60,14 +62,19 @@ pub enum Missing {
     Input,
     /// Standard output is something else.
     Output,
+    /// It is somebody else's now: this process is in the background.
+    Foreground,
 }
 
-/// Tells whether standard input and output are terminals.
+/// Tells whether standard input and output are terminals that this process may use.
 pub fn check() -> Result<(), Missing> {
     if !io::stdin().is_terminal() {
         return Err(Missing::Input);
     }
-    if io::stdout().is_terminal() { Ok(()) } else { Err(Missing::Output) }
+    if !io::stdout().is_terminal() {
+        return Err(Missing::Output);
+    }
+    if is_foreground() { Ok(()) } else { Err(Missing::Foreground) }
 }
 
 /// Returns the size of the terminal that standard output is; `None` where it has none.
@@ -106,14 +113,19 @@ impl Saved {
     /// The settings belong to whoever is in the foreground. A shell that has taken the terminal back has its own by
     /// then, and would be left without them.
     pub fn restore(&self, screen: Screen) {
-        if is_foreground() {
-            let _ = set(&self.0);
-        }
+        self.restore_settings();
         let leave = match screen {
             Screen::Ordinary => "",
             Screen::Alternate => LEAVE,
         };
         let _ = write(format!("{RESET}{leave}").as_bytes());
+    }
+
+    /// Puts the settings back.
+    fn restore_settings(&self) {
+        if is_foreground() {
+            let _ = set(&self.0);
+        }
     }
 }
 
@@ -126,9 +138,10 @@ fn set(settings: &Termios) -> io::Result<()> {
     }
 }
 
-/// Returns whether this process may read the terminal.
+/// Returns whether this process may read the terminal. No shell gives it to anybody else where it controls no session of
+/// this process's.
 pub fn is_foreground() -> bool {
-    tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
+    tcgetpgrp(io::stdin()).map_or(true, |group| group == getpgrp())
 }
 
 /// Goes back to a screen that was left for a while. What was on it has gone.

@@ -25,7 +25,7 @@ use crate::output::{Colour, Format, Returns, Source, Stamp, Style};
 use crate::runtime::Terminals;
 use crate::runtime::history::{History, Log};
 use crate::runtime::pump::{Holder, Pump};
-use crate::runtime::server::{Answers, Ask, Limits, Server, Services, may_ask};
+use crate::runtime::server::{Answers, Ask, Doors, Limits, Server, Services, may_ask};
 #[cfg(target_os = "linux")]
 use crate::sys::files;
 use crate::sys::{pty, socket};
@@ -63,7 +63,7 @@ impl World {
             terminals: terminals.clone(),
             holder: HOLDER.clone(),
         };
-        let server = Server::start(listener, services, limits).unwrap();
+        let server = Server::start(Doors { listener: Some(listener), own: None }, services, limits).unwrap();
         World { _folder: folder, path, server: Some(server), history, terminals, asks }
     }
 

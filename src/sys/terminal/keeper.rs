@@ -12,8 +12,7 @@ use crate::process::{Exit, Pid, Signal};
 use crate::sys::census;
 use crate::sys::signals::{self, Signals};
 use crate::sys::startup::Hangup;
-use crate::sys::terminal::notices::{Notice, Notices, Teller, notices};
-use crate::sys::terminal::{Saved, write};
+use crate::sys::terminal::{Custody, Notice, Notices, Saved};
 
 const QUIT: Signal = Signal(libc::SIGQUIT);
 const RESIZED: Signal = Signal(libc::SIGWINCH);
@@ -23,15 +22,14 @@ const RESIZED: Signal = Signal(libc::SIGWINCH);
 /// To be called with a single thread. `work` is done by a child, which makes the terminal raw itself, puts it back
 /// when it is done, and returns what to exit with.
 pub fn keep(work: impl FnOnce(&Saved, Notices) -> i32) -> io::Result<i32> {
-    let saved = Saved::of_terminal()?;
-    let (teller, notices) = notices()?;
+    let (custody, saved, notices) = Custody::take()?;
     // What comes before anybody listens waits.
     let mut before = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
     // SAFETY: there is one thread, so the child may do whatever the parent may.
     match unsafe { fork() }? {
         ForkResult::Child => {
-            drop(teller);
+            drop(custody);
             // It is ended by what ends any process, for the parent puts things back. Nothing stops it for using the
             // terminal in the background: it fails instead.
             for signal in [signal::SIGTTIN, signal::SIGTTOU, signal::SIGTSTP] {
@@ -46,15 +44,14 @@ pub fn keep(work: impl FnOnce(&Saved, Notices) -> i32) -> io::Result<i32> {
             let signals = Signals::listen(Hangup::Heard).inspect_err(|_| {
                 let _ = signals::signal_process(child, Signal::KILL);
             })?;
-            Ok(Keeper { saved, teller, signals, child }.watch())
+            Ok(Keeper { custody, signals, child }.watch())
         }
     }
 }
 
 /// The parent.
 struct Keeper {
-    saved: Saved,
-    teller: Teller,
+    custody: Custody,
     signals: Signals,
     child: Pid,
 }
@@ -66,12 +63,9 @@ impl Keeper {
         loop {
             // An interruption only means to look at once.
             let mut descriptors = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            if !self.teller.is_alone {
-                descriptors.push(PollFd::new(self.teller.stream.as_fd(), PollFlags::POLLIN));
-            }
+            descriptors.extend(self.custody.waited().map(|line| PollFd::new(line, PollFlags::POLLIN)));
             let _ = poll(&mut descriptors, PollTimeout::NONE);
-            // What is told must not pile up.
-            self.teller.screen();
+            self.custody.listen();
             for received in self.signals.pending() {
                 match received.signal {
                     Signal::CONT => self.go_on(),
@@ -81,7 +75,7 @@ impl Keeper {
                         // A stopped process acts on it only when it is continued.
                         let _ = signals::signal_process(self.child, Signal::CONT);
                     }
-                    RESIZED => self.teller.tell(Notice::Resized),
+                    RESIZED => self.custody.tell(Notice::Resized),
                     _ => {}
                 }
             }
@@ -91,40 +85,32 @@ impl Keeper {
                 unsafe { libc::waitpid(self.child.0, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
             match pid {
                 0 => {}
-                -1 => return self.put_back(),
+                -1 => {
+                    self.custody.put_back();
+                    return 1;
+                }
                 _ if libc::WIFSTOPPED(status) => self.stop_too(),
                 _ if libc::WIFEXITED(status) => return libc::WEXITSTATUS(status),
                 _ => {
-                    let killed = self.put_back();
-                    return match asked {
-                        Some(signal) => Exit::Signal(signal).status(),
-                        None => killed.max(Exit::Signal(Signal(libc::WTERMSIG(status))).status()),
-                    };
+                    self.custody.put_back();
+                    return Exit::Signal(asked.unwrap_or(Signal(libc::WTERMSIG(status)))).status();
                 }
             }
         }
-    }
-
-    /// Puts everything back, for the child could not. Returns what to exit with.
-    fn put_back(&mut self) -> i32 {
-        self.saved.restore(self.teller.screen());
-        // Wherever the cursor stands.
-        let _ = write(b"\n");
-        1
     }
 
     /// Stops with the child, so that a shell sees one job that has stopped.
     fn stop_too(&mut self) {
         // It may have been continued in the meantime; then nobody would continue this process.
         if census::process(self.child).is_none_or(|member| member.state == 'T') {
-            self.saved.restore(self.teller.screen());
+            self.custody.lay_down();
             signals::stop_self();
         }
         self.go_on();
     }
 
     fn go_on(&mut self) {
-        self.teller.tell(Notice::Continued);
+        self.custody.tell(Notice::Continued);
         let _ = signals::signal_process(self.child, Signal::CONT);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use crate::sys::terminal::Screen;
@@ -21,10 +22,19 @@ pub enum Notice {
 /// Gives notices to another thread or process, and gets to know which screen that is on.
 #[derive(Debug)]
 pub struct Teller {
-    pub(super) stream: UnixStream,
-    screen: Screen,
+    stream: UnixStream,
+    hold: Hold,
     /// Whether the other side has gone.
-    pub(super) is_alone: bool,
+    is_alone: bool,
+}
+
+/// Whether somebody uses the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Nobody does, or it has been put back.
+    Free,
+    /// Somebody does, on this screen.
+    Taken(Screen),
 }
 
 /// Gets notices, and tells which screen the terminal is on.
@@ -36,7 +46,7 @@ pub fn notices() -> io::Result<(Teller, Notices)> {
     let (teller, notices) = UnixStream::pair()?;
     teller.set_nonblocking(true)?;
     notices.set_nonblocking(true)?;
-    let teller = Teller { stream: teller, screen: Screen::Ordinary, is_alone: false };
+    let teller = Teller { stream: teller, hold: Hold::Free, is_alone: false };
     Ok((teller, Notices(notices)))
 }
 
@@ -52,26 +62,39 @@ impl Teller {
         let _ = self.stream.write(&[word]);
     }
 
-    /// Returns which screen the other side has left the terminal on.
-    pub fn screen(&mut self) -> Screen {
+    /// Returns what the other side has made of the terminal. To be called whenever there is something to be heard, for
+    /// what is told must not pile up.
+    pub fn hold(&mut self) -> Hold {
         let mut words = Vec::new();
         // It ends with an error where the other side may have more to say.
         self.is_alone |= self.stream.read_to_end(&mut words).is_ok();
         match words.last() {
-            Some(b'a') => self.screen = Screen::Alternate,
-            Some(_) => self.screen = Screen::Ordinary,
+            Some(b'a') => self.hold = Hold::Taken(Screen::Alternate),
+            Some(b'o') => self.hold = Hold::Taken(Screen::Ordinary),
+            Some(_) => self.hold = Hold::Free,
             None => {}
         }
-        self.screen
+        self.hold
+    }
+
+    /// Returns what to wait for to hear the other side, until that has gone.
+    pub fn waited(&self) -> Option<BorrowedFd<'_>> {
+        (!self.is_alone).then(|| self.stream.as_fd())
+    }
+
+    /// Returns its descriptor.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 
 impl Notices {
-    /// Tells which screen the terminal is on now. Who has to put it back if this process cannot has to know.
-    pub fn tell(&mut self, screen: Screen) {
-        let word = match screen {
-            Screen::Ordinary => b'o',
-            Screen::Alternate => b'a',
+    /// Tells what has been made of the terminal. Who has to put it back if this process cannot has to know.
+    pub fn tell(&mut self, hold: Hold) {
+        let word = match hold {
+            Hold::Free => b'f',
+            Hold::Taken(Screen::Ordinary) => b'o',
+            Hold::Taken(Screen::Alternate) => b'a',
         };
         let _ = self.0.write(&[word]);
     }
@@ -92,7 +115,7 @@ impl Notices {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Notice, notices};
+    use super::{Hold, Notice, notices};
     use crate::sys::terminal::Screen;
 
     #[test]
@@ -107,13 +130,16 @@ mod tests {
     }
 
     #[test]
-    fn the_screen_is_the_one_that_was_told_last() {
+    fn what_was_told_last_holds() {
         let (mut teller, mut heard) = notices().unwrap();
-        assert_eq!(teller.screen(), Screen::Ordinary);
-        heard.tell(Screen::Ordinary);
-        heard.tell(Screen::Alternate);
+        assert_eq!(teller.hold(), Hold::Free);
+        heard.tell(Hold::Taken(Screen::Ordinary));
+        heard.tell(Hold::Taken(Screen::Alternate));
+        assert_eq!(teller.hold(), Hold::Taken(Screen::Alternate));
+        heard.tell(Hold::Free);
         drop(heard);
-        assert_eq!(teller.screen(), Screen::Alternate);
+        assert_eq!(teller.hold(), Hold::Free);
+        assert!(teller.waited().is_none());
     }
 
     #[test]
