@@ -1,8 +1,9 @@
 //! `procman attach`: the terminal of an instance in this one, both ways.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cli::args::{self, Common};
 use crate::cli::client::{self, Connection};
@@ -21,7 +22,7 @@ const UNSENT: usize = 64 * 1024;
 /// How much that was typed is sent at once: as base64 it stays far below the longest line.
 const PIECE: usize = 16 * 1024;
 
-/// How long what was typed before the keys that detach may take on its way.
+/// How long what was typed before the keys that detach may take on its way, and how long a goodbye.
 const PARTING: Duration = Duration::from_millis(200);
 
 /// A terminal of which nothing is known has this size: that of a VT100.
@@ -110,6 +111,7 @@ fn take_terminal(
     if let Ok(left) = &left {
         write_stderr(&farewell(&instance, left));
     }
+    session.close();
     left
 }
 
@@ -317,6 +319,19 @@ impl Session {
             let _ = self.stream.write_all(&self.unsent);
         }
         self.unsent.clear();
+    }
+
+    /// Closes the conversation, and waits a moment for procman to do so: nobody is attached to the instance then, and its
+    /// lines may be shown.
+    fn close(self) {
+        let until = Instant::now() + PARTING;
+        let is_open = self.stream.shutdown(Shutdown::Write).and(self.stream.set_nonblocking(false)).is_ok();
+        let mut piece = [0; PIECE];
+        while is_open
+            && let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            && self.stream.set_read_timeout(Some(left)).is_ok()
+            && (&self.stream).read(&mut piece).is_ok_and(|length| length > 0)
+        {}
     }
 
     /// Reads what has come, and returns how much; 0 at the end.

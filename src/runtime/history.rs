@@ -101,10 +101,21 @@ impl History {
     }
 
     /// Returns a reader of what an instance writes, byte by byte, beginning with so many bytes of what its process has
-    /// written already; `None` if there is no record of this name.
-    pub fn tail(&self, name: &str, replayed: u64) -> Option<Tail> {
-        let log = self.directory().logs.iter().find(|log| *log.name == *name).cloned();
-        log.map(|log| Tail::new(self.clone(), log, replayed))
+    /// written already. Waits until there is a record of this name; `None` if there will be none.
+    pub async fn tail(&self, name: &str, replayed: u64) -> Option<Tail> {
+        let bell = Arc::new(Notify::new());
+        loop {
+            let course = self.course(&bell);
+            let log = self.directory().logs.iter().find(|log| *log.name == *name).cloned();
+            if let Some(log) = log {
+                self.leave(&bell);
+                return Some(Tail::new(self.clone(), log, replayed));
+            }
+            if course == Course::Closed {
+                return None;
+            }
+            bell.notified().await;
+        }
     }
 
     /// Says that nothing will come any more: readers get what is left.

@@ -346,8 +346,10 @@ impl Host {
     ) {
         let Some(formation) = self.formation(&connection, &place).await else { return };
         let Services { history, terminals, holder, .. } = &self.services;
-        let attached = attach::find(name, &formation)
-            .and_then(|instance| Attached::new(instance, size, history, terminals, holder));
+        let attached = match attach::find(name, &formation) {
+            Ok(instance) => Attached::new(instance, size, history, terminals, holder).await,
+            Err(refusal) => Err(refusal),
+        };
         match attached {
             Ok(attached) => {
                 connection.wait_for(self.limits.follower);

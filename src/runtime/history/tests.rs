@@ -133,7 +133,7 @@ fn the_end_comes_after_what_is_left() {
         let history = History::new(LIMIT);
         let web = open(&history, "web.1");
         let mut follower = history.follow(None, None, Follow::On);
-        let mut tail = history.tail("web.1", 0).unwrap();
+        let mut tail = history.tail("web.1", 0).await.unwrap();
         assert!(is_quiet(&mut follower).await);
         write(&web, "one", 0);
         history.close();
@@ -214,7 +214,7 @@ fn nobody_is_left_behind_by_one_who_leaves() {
         let web = open(&history, "web.1");
         for _ in 0..3 {
             let mut follower = history.follow(None, None, Follow::On);
-            let mut tail = history.tail("web.1", 0).unwrap();
+            let mut tail = history.tail("web.1", 0).await.unwrap();
             assert!(is_quiet(&mut follower).await);
             assert!(timeout(MOMENT, tail.next()).await.is_err());
         }
@@ -238,8 +238,8 @@ fn a_tail_begins_with_what_the_process_has_written_last() {
         write(&open(&history, "web.1"), "before", 0);
         let web = open(&history, "web.1");
         write(&web, "one", 1);
-        let mut whole = history.tail("web.1", 100).unwrap();
-        let mut last = history.tail("web.1", 2).unwrap();
+        let mut whole = history.tail("web.1", 100).await.unwrap();
+        let mut last = history.tail("web.1", 2).await.unwrap();
         assert_eq!(tail_next(&mut whole).await, "one");
         assert_eq!(tail_next(&mut last).await, "ne");
         write(&web, "two\n", 2);
@@ -247,7 +247,13 @@ fn a_tail_begins_with_what_the_process_has_written_last() {
         web.say("exited", at(4));
         assert_eq!(tail_next(&mut whole).await, "two\nthree");
         assert_eq!(tail_next(&mut whole).await, "*exited");
-        assert!(history.tail("web.2", 0).is_none());
+        let another = history.clone();
+        let awaited = tokio::spawn(async move { another.tail("web.2", 0).await.is_some() });
+        tokio::task::yield_now().await;
+        open(&history, "web.2");
+        assert!(awaited.await.unwrap());
+        history.close();
+        assert!(history.tail("web.3", 0).await.is_none());
     });
 }
 
@@ -256,7 +262,7 @@ fn a_tail_that_is_overtaken_is_told_and_goes_on_with_the_newest() {
     run(async {
         let history = History::new(LIMIT);
         let web = open(&history, "web.1");
-        let mut tail = history.tail("web.1", 0).unwrap();
+        let mut tail = history.tail("web.1", 0).await.unwrap();
         for _ in 0..1000 {
             write(&web, &"x".repeat(999), 0);
         }

@@ -1,7 +1,10 @@
 //! The terminal of an instance, for a client that has one too: both ways at once, so that what is typed is never behind
 //! what is shown.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::control::protocol::{self, Answer, Formation, Instance, Typed};
 use crate::control::wire::{self, LONGEST_CALL, WireError};
@@ -15,6 +18,9 @@ use crate::sys::pty::Size;
 
 /// How much of what the instance has written already is written to the client's screen: what a large one shows.
 const REPLAYED: u64 = 16 * 1024;
+
+/// How long to wait for the record of an instance that has just been started.
+const AWAITED: Duration = Duration::from_secs(5);
 
 /// The instance that a client is attached to.
 pub struct Attached<'a> {
@@ -75,7 +81,7 @@ fn no_terminal(name: &str) -> Answer {
 
 impl<'a> Attached<'a> {
     /// Attaches to an instance, and returns the refusal if that cannot be.
-    pub fn new(
+    pub async fn new(
         instance: &'a Instance,
         size: protocol::Size,
         history: &History,
@@ -89,7 +95,9 @@ impl<'a> Attached<'a> {
             .map_err(|error| refused(format!("cannot attach to `{name}`: {error}"), None))?;
         holder.hold(name);
         let _held = Held { holder, name };
-        let tail = history.tail(name, REPLAYED).ok_or_else(|| no_terminal(name))?;
+        // The pump may not have heard of one that has just been started.
+        let tail = timeout(AWAITED, history.tail(name, REPLAYED)).await.ok().flatten();
+        let tail = tail.ok_or_else(|| no_terminal(name))?;
         Ok(Attached { name, pid, attachment, tail, _held })
     }
 
@@ -103,21 +111,19 @@ impl<'a> Attached<'a> {
         let last = tokio::select! {
             biased;
             shown = show(screen, &mut self.tail, &self.attachment, self.pid) => match shown {
-                Ok(Shown::Ended) => Answer::Done {},
-                Ok(Shown::All) => match ended(&mut end).await {
-                    Some(status) => Answer::Finished { status },
-                    None => return,
-                },
-                Err(Gone) => return,
+                Ok(Shown::Ended) => Some(Answer::Done {}),
+                Ok(Shown::All) => ended(&mut end).await.map(|status| Answer::Finished { status }),
+                Err(Gone) => None,
             },
-            wrong = take_typed(keyboard, &self.attachment) => match wrong {
-                Some(error) => refused(error.to_string(), error.hint()),
-                None => return,
-            },
+            wrong = take_typed(keyboard, &self.attachment) => {
+                wrong.map(|error| refused(error.to_string(), error.hint()))
+            }
         };
-        // Whoever attaches next need not wait for this one to read.
+        // Whoever attaches next need not wait for this one to read, and this one knows that one can when it is closed.
         drop(self);
-        let _ = connection.send(&last).await;
+        if let Some(last) = last {
+            let _ = connection.send(&last).await;
+        }
     }
 }
 
@@ -140,11 +146,14 @@ async fn show(screen: Screen<'_>, tail: &mut Tail, attachment: &Attachment, pid:
             TailPiece::Bytes(bytes) => screen.show(&Answer::Output { base64: wire::base64(&bytes) }).await?,
             TailPiece::Missed(bytes) => screen.show(&Answer::Missed { bytes }).await?,
             // The last thing that is said of an instance is how it has ended, and it has lost its terminal by then.
-            TailPiece::Said(text) if text != first && attachment.is_over() => {
-                screen.show(&Answer::Ended { exit: text }).await?;
-                return Ok(Shown::Ended);
+            // What is said of the next one may have come at the same time.
+            TailPiece::Said(text) => {
+                let end = text.lines().find(|line| *line != first).filter(|_| attachment.is_over());
+                if let Some(end) = end {
+                    screen.show(&Answer::Ended { exit: end.to_owned() }).await?;
+                    return Ok(Shown::Ended);
+                }
             }
-            TailPiece::Said(_) => {}
         }
     }
     Ok(Shown::All)
