@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod attach;
+mod attached;
 mod bad_input;
 mod children;
 mod cli;
