@@ -12,7 +12,6 @@ use clap_complete::engine::ArgValueCandidates;
 
 pub use crate::cli::args::clients::{Attach, Client, Logs, Named, Ps, Quit, Scale, Signal, Waiting};
 use crate::cli::candidates;
-use crate::cli::keys::DetachKey;
 use crate::config::{
     ByteSize, ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Socket, Timeout, Timestamp,
 };
@@ -212,9 +211,6 @@ pub struct Start {
     /// Begin attached to the terminal of this instance
     #[arg(long, value_name = "NAME", env = "PROCMAN_ATTACH", hide_env = true)]
     pub attach: Option<String>,
-    /// Detach with these keys [default: ctrl-]]
-    #[arg(long, value_name = "KEYS", env = "PROCMAN_DETACH_KEY", hide_env = true)]
-    pub detach_key: Option<DetachKey>,
     /// Take requests at this socket
     // Not from the environment: there it is the socket of the procman above this one.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]

@@ -1,5 +1,7 @@
 //! `procman start --attach`: the terminal is an instance's first, and shows the formation afterwards.
 
+use std::env;
+
 use thiserror::Error;
 
 use crate::cli::args;
@@ -53,7 +55,16 @@ pub fn wanted(
         return Err(Failure::Attach(BeginError::NoPty));
     }
     check_terminal()?;
-    Ok(Some(Beginning { instance, keys: start.detach_key.clone().unwrap_or_default() }))
+    Ok(Some(Beginning { instance, keys: keys()? }))
+}
+
+/// Returns the keys that detach, which are an option of `attach` alone: `start` has enough of them.
+fn keys() -> Result<DetachKey, Failure> {
+    const VARIABLE: &str = "PROCMAN_DETACH_KEY";
+    let Some(value) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(DetachKey::default());
+    };
+    value.to_string_lossy().parse().map_err(|error| Failure::Usage(format!("{VARIABLE}: {error}")))
 }
 
 impl Beginning {

@@ -193,8 +193,9 @@ fn the_instance_has_the_size_of_the_window_and_gets_its_own_back() {
 #[test]
 fn a_progress_bar_overwrites_itself() {
     let bar = "for i in 1 2 3; do printf '\\r%d%%' $i; done; read line; printf '\\rdone\\n'";
-    let app = App::new(&format!("web: read line; {bar}; {IDLE_ON}\n"));
+    let app = App::new(&format!("web: echo begun; read line; {bar}; {IDLE_ON}\n"));
     let running = start(&app);
+    running.wait_for("| begun");
     let mut terminal = Terminal::new(&app, "attach web --socket s");
     terminal.wait_until_raw();
     terminal.press("\r");
@@ -321,6 +322,11 @@ fn start_attached(app: &App, more: &str) -> Terminal {
 #[test]
 fn one_that_starts_attached_goes_on_as_any_other_after_detaching() {
     let app = App::new(&format!("web: {SCREEN}; {ECHO}\nworker: {IDLE_ON}\n"));
+    let arguments = "start --no-timestamp --socket s --attach web";
+    let wrong = Terminal::with_shell(&app, "export PROCMAN_DETACH_KEY=ctrl-1;", arguments).finish();
+    assert!(
+        wrong.contains("procman: PROCMAN_DETACH_KEY: `ctrl-1` is not a key") && wrong.contains("status 2")
+    );
     let mut terminal = start_attached(&app, "");
     terminal.press("one\r");
     terminal.wait_for("heard one\r\n");
