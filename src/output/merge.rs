@@ -166,6 +166,11 @@ impl Merge {
         self.page.turn_ends()
     }
 
+    /// Returns whether a terminal shows lines of text.
+    pub fn is_for_terminal(&self) -> bool {
+        self.page.is_for_terminal()
+    }
+
     /// Returns how many bytes are held back.
     pub fn held(&self) -> usize {
         self.pauses

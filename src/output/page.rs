@@ -137,6 +137,11 @@ impl Page {
         self.style.width = self.style.width.max(width);
     }
 
+    /// Returns whether a terminal shows lines of text.
+    pub fn is_for_terminal(&self) -> bool {
+        self.style.returns == Returns::Prefixed
+    }
+
     /// Returns the output that is ready to be written.
     pub fn batch(&self) -> &[u8] {
         &self.batch

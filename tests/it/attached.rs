@@ -352,6 +352,9 @@ fn one_that_starts_attached_goes_on_as_any_other_after_detaching() {
     terminal.press("\x03");
     let shown = terminal.finish();
     assert!(shown.contains("| SIGINT received") && shown.contains("status 0"), "{shown}");
+    // Shown again, it takes no screen: that is over.
+    assert_eq!(shown.matches("\x1b[?1049h").count(), 1, "{shown:?}");
+    assert!(shown.contains("web.1    | \x1b[31mhellobegun"), "{shown:?}");
     app.assert_nothing_is_left();
 }
 

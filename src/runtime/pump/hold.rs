@@ -1,7 +1,8 @@
 //! Holding output back: while somebody is attached to an instance, what it writes is recorded and not shown.
 //!
 //! What was held is shown when it is released, with the times at which it came, as far as the record still has it; and
-//! in any case before the pump has drained.
+//! in any case before the pump has drained. On a terminal nothing of it is shown again but text and colours: what it
+//! has done to another screen must not be done to this one.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -107,6 +108,10 @@ impl Stage<'_> {
             self.merge.set_time(Moment { wall, ..self.now });
         }
         match (what, key) {
+            (What::Bytes(bytes), Some(key)) if self.merge.is_for_terminal() => {
+                let plain = self.journal.plain(key, bytes);
+                self.merge.feed(key, &plain);
+            }
             (What::Bytes(bytes), Some(key)) => self.merge.feed(key, &bytes),
             (What::Said(lines), key) => lines.lines().for_each(|line| show(self.merge, key, line)),
             (What::Lost(name, bytes), key) => {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::output::{Record, Source, StreamKey};
+use crate::output::{Plain, Record, Source, StreamKey};
 use crate::runtime::history::{History, Log};
 
 /// Whose output.
@@ -35,6 +35,8 @@ struct Entry {
     log: Log,
     /// Up to where it has been shown, if that is not everything.
     shown: Option<u64>,
+    /// What is left of what was held, on a terminal.
+    plain: Plain,
     state: State,
 }
 
@@ -89,7 +91,7 @@ impl Journal {
     fn add(&mut self, key: Option<StreamKey>, source: &Source) {
         let log = self.history.open(source);
         let shown = self.has_hold(log.name()).then(|| log.read(Record::end));
-        self.entries.insert(key, Entry { log, shown, state: State::Open });
+        self.entries.insert(key, Entry { log, shown, plain: Plain::default(), state: State::Open });
     }
 
     /// Notes that the instance of a stream has ended.
@@ -207,6 +209,14 @@ impl Journal {
             What::Bytes(_) | What::Said(_) | What::Lost(..) => {}
         }
         Some(Part { key, time, what })
+    }
+
+    /// Returns what is left of bytes that were held, for a terminal.
+    pub fn plain(&mut self, key: StreamKey, bytes: Vec<u8>) -> Vec<u8> {
+        match self.entries.get_mut(&Some(key)) {
+            Some(entry) => entry.plain.take(bytes),
+            None => bytes,
+        }
     }
 
     fn has_hold(&self, name: &str) -> bool {
