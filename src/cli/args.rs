@@ -216,7 +216,7 @@ pub struct Start {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
     /// Take no requests
-    #[arg(long, conflicts_with = "socket")]
+    #[arg(long)]
     pub no_socket: bool,
 }
 

@@ -4,6 +4,7 @@
 //! Everything about a client is bounded: how many there are, how long each may take to say what it wants, and how long
 //! it may leave an answer unread.
 
+mod asks;
 mod attach;
 mod connection;
 mod logs;
@@ -17,7 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -32,6 +33,8 @@ use crate::runtime::server::waiting::Waiting;
 use crate::sys::files;
 use crate::sys::socket::Listener;
 
+pub use crate::runtime::server::asks::{Answers, Ask};
+
 /// How soon to accept again when the system would not, as when too many files are open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -43,6 +46,9 @@ const SYSTEM: &str = "system";
 pub struct Limits {
     /// How many of them there are at once. A newcomer takes the place of the oldest that has not asked anything yet.
     pub connections: usize,
+    /// How many of these may stay for as long as they like, for logs or a terminal: the others are soon done, and somebody
+    /// must always be able to ask.
+    pub staying: usize,
     /// How long one may take to say what it asks, from its connecting on.
     pub request: Duration,
     /// How long one may leave an answer unread before it is given up.
@@ -57,6 +63,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 64,
+            staying: 60,
             request: Duration::from_secs(5),
             answer: Duration::from_secs(5),
             follower: Duration::from_secs(600),
@@ -76,43 +83,6 @@ pub struct Services {
     pub terminals: Terminals,
     /// What holds an instance's lines back meanwhile.
     pub holder: Holder,
-}
-
-/// A request about the formation.
-#[derive(Debug)]
-pub struct Ask {
-    /// What is asked.
-    pub request: Request,
-    /// Whom to answer.
-    pub answers: Answers,
-}
-
-/// Where the answers to a request go, the last of which closes the connection.
-///
-/// As long as one of these is kept the client has its place, be it gone itself. So there are never more requests on
-/// their way than clients may be.
-#[derive(Clone, Debug)]
-pub struct Answers {
-    sender: UnboundedSender<Answer>,
-    _place: Option<Arc<OwnedSemaphorePermit>>,
-}
-
-impl Answers {
-    /// Returns a handle that leads to no client but to the receiver.
-    pub fn channel() -> (Answers, UnboundedReceiver<Answer>) {
-        let (sender, receiver) = unbounded_channel();
-        (Answers { sender, _place: None }, receiver)
-    }
-
-    /// Sends an answer without waiting. What comes after the last one, or to a client that has gone, is lost.
-    pub fn send(&self, answer: Answer) {
-        let _ = self.sender.send(answer);
-    }
-
-    /// Returns whether the client is still there.
-    pub fn is_heard(&self) -> bool {
-        !self.sender.is_closed()
-    }
 }
 
 /// Where clients come from.
@@ -154,6 +124,7 @@ impl Server {
             services,
             limits,
             places: Arc::new(Semaphore::new(limits.connections)),
+            staying: Arc::new(Semaphore::new(limits.staying)),
             waiting: Arc::default(),
             finished,
         };
@@ -202,6 +173,7 @@ struct Host {
     services: Services,
     limits: Limits,
     places: Arc<Semaphore>,
+    staying: Arc<Semaphore>,
     /// Those who have not asked anything yet.
     waiting: Arc<Waiting>,
     finished: watch::Receiver<Option<i32>>,
@@ -298,6 +270,11 @@ impl Host {
         if connection.is_gone() {
             return;
         }
+        let stays = matches!(call.request, Request::Logs { .. } | Request::Attach { .. });
+        let staying = if stays { Some(self.staying.try_acquire()) } else { None };
+        if let Some(Err(_)) = staying {
+            return connection.part(&too_many(self.limits.staying));
+        }
         match call.request {
             Request::Logs { names, lines, follow } => {
                 self.log(connection, names, lines, follow, place).await;
@@ -365,8 +342,7 @@ impl Host {
         connection: &Connection,
         place: &Arc<OwnedSemaphorePermit>,
     ) -> Option<Formation> {
-        let (sender, mut answers) = unbounded_channel();
-        let answers_to = Answers { sender, _place: Some(Arc::clone(place)) };
+        let (answers_to, mut answers) = Answers::of(Arc::clone(place));
         let _ = self.services.asks.send(Ask { request: Request::Ps {}, answers: answers_to });
         let mut end = self.finished.clone();
         loop {
@@ -390,8 +366,8 @@ impl Host {
 
     /// Lets the main loop answer.
     async fn relay(&self, connection: Connection, request: Request, place: Arc<OwnedSemaphorePermit>) {
-        let (sender, mut answers) = unbounded_channel();
-        let ask = Ask { request, answers: Answers { sender, _place: Some(place) } };
+        let (handle, mut answers) = Answers::of(place);
+        let ask = Ask { request, answers: handle };
         let mut end = self.finished.clone();
         let mut answered = self.services.asks.send(ask).is_ok();
         let status = loop {
