@@ -195,7 +195,7 @@ pub struct Start {
     #[arg(value_parser = words(&["auto", "always", "never"]).try_map(|word| word.parse::<PtyChoice>()))]
     #[arg(hide_possible_values = true)]
     pub pty: Option<PtyChoice>,
-    /// Keep this much of each output [default: 256K]
+    /// Keep this much of each output [default: 128K]
     #[arg(long, value_name = "SIZE", env = "PROCMAN_LOG_BUFFER", hide_env = true)]
     pub log_buffer: Option<ByteSize>,
     /// Start in the background

@@ -14,6 +14,7 @@ use crate::config::{ByteSize, ColorChoice, LogFormat, Options, PtyChoice, Socket
 use crate::control::address;
 use crate::output::{Colour, Format, Returns, Stamp, Style};
 use crate::runtime::history::History;
+use crate::runtime::pump::READ;
 use crate::runtime::{self, Failed, Job, Outcome, Wanted};
 use crate::supervisor::Settings;
 use crate::sys::guard::{self, Side};
@@ -23,8 +24,9 @@ use crate::sys::socket::{self, BindError, Listener};
 use crate::sys::stdio::{stdout_is_terminal, write_stderr, write_stderr_unless_stuck};
 use crate::sys::{daemon, files, startup, zone};
 
-/// How many bytes of each instance's output are kept.
-const HISTORY: usize = 256 * 1024;
+/// How many bytes of each instance's output are kept: as many as the pump reads at once of a flood, which is the least
+/// that can be kept of it without a copy.
+const HISTORY: usize = READ;
 
 /// Runs the formation, and returns what procman exits with.
 pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {

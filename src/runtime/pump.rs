@@ -34,7 +34,7 @@ use crate::runtime::history::History;
 use crate::runtime::pump::commands::Command;
 use crate::runtime::pump::journal::Journal;
 use crate::runtime::pump::progress::Progress;
-use crate::runtime::pump::stream::{Queued, READ, Stream};
+use crate::runtime::pump::stream::{Queued, Stream};
 use crate::runtime::pump::trickle::Trickle;
 use crate::runtime::sink::{Sink, Tally};
 use crate::sys::child::{Output, waiting_bytes};
@@ -44,6 +44,7 @@ use crate::sys::stdio::stdout_has_reader;
 
 pub use crate::runtime::pump::hold::Holder;
 pub use crate::runtime::pump::progress::Note;
+pub use crate::runtime::pump::stream::READ;
 
 /// A batch of this size is written although there is more to read.
 const BATCH: usize = 256 * 1024;

@@ -115,7 +115,8 @@ impl Journal {
 
     /// Returns whether what comes from a stream is not shown now.
     pub fn is_held(&self, key: Option<StreamKey>) -> bool {
-        self.entries.get(&key).is_some_and(|entry| entry.shown.is_some())
+        // Asked for every read, and mostly answered by this: what is released is shown before anything else is read.
+        !self.holds.is_empty() && self.entries.get(&key).is_some_and(|entry| entry.shown.is_some())
     }
 
     /// Records the first bytes of a buffer, which another one may take the place of.
