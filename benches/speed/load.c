@@ -6,6 +6,7 @@
  *                                      ends when so many writers have noted in FILE that they are done
  *     load mark FILE                       notes the time, then waits
  *     load tick COUNT                      the time, once a millisecond
+ *     load pace RATE LINES FILE            so many numbered lines a second, from when there is FILE
  *     load flood                           lines of 80 bytes for ever
  *     load idle                            waits
  *
@@ -83,6 +84,17 @@ int main(int argc, char **argv) {
             char line[64];
             put(1, line, sprintf(line, "%ld\n", now()));
             usleep(1000);
+        }
+    } else if (argc == 5 && strcmp(argv[1], "pace") == 0) {
+        long rate = atol(argv[2]);
+        struct stat status;
+        while (stat(argv[4], &status) != 0) usleep(1000);
+        long began = now();
+        for (long i = 0; i < atol(argv[3]); i++) {
+            char line[64];
+            long early = began + i * (1000000000L / rate) - now();
+            if (early > 0) usleep(early / 1000);
+            put(1, line, sprintf(line, "%ld paced\n", i));
         }
     } else if (argc == 2 && strcmp(argv[1], "flood") == 0) {
         static char block[80 * 800];

@@ -1,7 +1,7 @@
 //! How fast procman is, beside about the least that any program of its kind can cost.
 //!
 //!     cargo bench --bench speed                     everything, some minutes
-//!     cargo bench --bench speed -- --only latency   one part: throughput, latency, life, memory, start
+//!     cargo bench --bench speed -- --only latency   one part: throughput, latency, followers, life, memory, start
 //!     cargo bench --bench speed -- --rounds 15      more rounds
 //!     cargo bench --bench speed -- --plot FILE      draws the throughput as an SVG, too
 //!
@@ -18,6 +18,7 @@
     reason = "a measurement that fails has no result"
 )]
 
+mod followers;
 mod latency;
 mod life;
 mod memory;
@@ -42,9 +43,10 @@ struct Options {
 /// A part by its name, and what adds its rows.
 type Part = (&'static str, fn(&Bench, &mut Report));
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("throughput", throughput::measure),
     ("latency", latency::measure),
+    ("followers", followers::measure),
     ("life", life::measure),
     ("memory", memory::measure),
     ("start", start::measure),

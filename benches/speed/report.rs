@@ -22,6 +22,8 @@ pub enum Target {
     AtLeast(f64, Tool),
     /// At most so many times what this one takes.
     AtMost(f64, Tool),
+    /// At least so much.
+    Least(f64),
     /// At most so much.
     Limit(f64),
     /// Nothing in particular; the ratio to this one is shown.
@@ -74,6 +76,7 @@ impl Row {
         let (ratio, target, is_met) = match self.target {
             Target::AtLeast(part, tool) => (figure(ratio(tool)), format!("≥ {part}"), ratio(tool) >= part),
             Target::AtMost(times, tool) => (figure(ratio(tool)), format!("≤ {times}"), ratio(tool) <= times),
+            Target::Least(least) => ("–".to_owned(), format!("≥ {least}, absolute"), own >= least),
             Target::Limit(most) => ("–".to_owned(), format!("≤ {most}, absolute"), own <= most),
             Target::Beside(tool) => (figure(ratio(tool)), "–".to_owned(), true),
         };
