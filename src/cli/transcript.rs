@@ -77,7 +77,11 @@ impl Transcript {
 
     /// Takes note of a line that is not shown: one that is shown before it does not go on with one that is shown later.
     pub fn pass_over(&mut self, line: &Line) {
-        if let Some(stream) = self.streams.get_mut(&line.process)
+        self.end_line(&line.process);
+    }
+
+    fn end_line(&mut self, process: &str) {
+        if let Some(stream) = self.streams.get_mut(process)
             && stream.goes_on
         {
             stream.goes_on = false;
@@ -88,6 +92,8 @@ impl Transcript {
     /// Shows that lines of an instance are lost. Returns what is to be said elsewhere, where the format has no place
     /// for it.
     pub fn skip(&mut self, process: &str, lines: u64, now: Timestamp) -> Option<String> {
+        // With them went the rest of one that had begun.
+        self.end_line(process);
         let text = skipped(process, lines);
         match self.format {
             Format::Text => {
@@ -279,5 +285,17 @@ mod tests {
         let said = raw.skip("web.1", 1, Timestamp::UNIX_EPOCH);
         assert_eq!(said.as_deref(), Some("procman: web.1: 1 line skipped: this reader is too slow"));
         assert_eq!(raw.batch(), b"");
+    }
+
+    /// What was left of it used to be the beginning of the next line.
+    #[test]
+    fn a_line_whose_rest_is_lost_ends() {
+        let mut transcript = transcript(Format::Raw);
+        let begun = Line { partial: true, ..line("web.1", 0, "begun") };
+        transcript.show(&begun);
+        assert!(transcript.skip("web.1", 3, Timestamp::UNIX_EPOCH).is_some());
+        transcript.show(&line("web.1", 1, "next"));
+        transcript.finish();
+        assert_eq!(String::from_utf8_lossy(transcript.batch()), "begun\nnext\n");
     }
 }

@@ -192,14 +192,15 @@ impl Record {
         Cursor { at, place, line: self.lines.wrapping_sub(newlines.sum::<u64>() + interrupted) }
     }
 
-    /// Returns where the first line begins that has not lost its beginning.
+    /// Returns where the first line begins that has not lost its beginning; if there is only one that has, where what is
+    /// left of it does.
     fn first_whole_line(&self) -> u64 {
         if self.starts_line {
             return self.start;
         }
         let newline = self.newline(self.start).map(|newline| newline + 1);
         let interrupted = self.interruptions().last();
-        newline.into_iter().chain(interrupted).min().unwrap_or(self.end)
+        newline.into_iter().chain(interrupted).min().unwrap_or(self.start)
     }
 
     /// Returns where the last lines begin.
