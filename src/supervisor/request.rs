@@ -30,7 +30,7 @@ pub enum Request {
     Up(Vec<Target>),
     /// Send a signal to the groups of these.
     Signal(Signal, Vec<Target>),
-    /// Stop the formation and leave. Asking again hurries nothing.
+    /// Stop the formation and leave, with an outcome for each that is alive. Asking again hurries nothing.
     Quit,
 }
 

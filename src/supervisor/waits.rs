@@ -16,7 +16,7 @@ pub struct Waits {
     /// Who waits for an outcome, in the order of the requests. Those of one instance wish the same: a request that
     /// wishes the contrary overtakes those before it.
     waiters: BTreeMap<InstanceId, Vec<Waiter>>,
-    /// Those that wait for the end of the formation.
+    /// Those that wait for the end of the formation, and on the way for outcomes that are not counted.
     quitters: Vec<RequestId>,
 }
 
@@ -45,9 +45,10 @@ impl Waits {
         }
     }
 
-    /// Takes a request that is done when the formation has ended.
-    pub fn open_until_end(&mut self, by: RequestId) {
+    /// Takes a request that is done when the formation has ended. Until then it waits for these to be down.
+    pub fn open_until_end(&mut self, by: RequestId, ids: Vec<InstanceId>) {
         self.quitters.push(by);
+        ids.into_iter().for_each(|id| self.wait(by, id, Wish::Down));
     }
 
     /// Lets a request wait for its wish.
@@ -57,6 +58,9 @@ impl Waits {
 
     /// Gives a request the outcome of one of its instances, and the last reply if that was the last.
     pub fn give(&mut self, by: RequestId, id: InstanceId, outcome: Outcome, actions: &mut Vec<Action>) {
+        if self.quitters.contains(&by) {
+            return actions.push(Action::Reply(by, Reply::Outcome(id, outcome)));
+        }
         let Some(owed) = self.owed.get_mut(&by) else { return };
         actions.push(Action::Reply(by, Reply::Outcome(id, outcome)));
         *owed -= 1;
@@ -101,12 +105,13 @@ impl Waits {
 
     /// Gives everybody a last reply: the formation has ended, or is left to itself.
     pub fn close(&mut self, actions: &mut Vec<Action>) {
+        // What ends now is what these have asked for, however it ends.
+        let quitters = std::mem::take(&mut self.quitters);
         for (id, waiters) in std::mem::take(&mut self.waiters) {
             for waiter in waiters {
                 self.give(waiter.by, id.clone(), Outcome::Overtaken, actions);
             }
         }
-        let quitters = std::mem::take(&mut self.quitters);
         actions.extend(quitters.into_iter().map(|by| Action::Reply(by, Reply::Done)));
     }
 }

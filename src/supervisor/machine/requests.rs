@@ -34,8 +34,9 @@ impl Supervisor {
     pub(super) fn asked(&mut self, now: Time, by: RequestId, request: &Request, actions: &mut Vec<Action>) {
         match (self.phase, request) {
             (_, Request::Quit) => {
-                self.waits.open_until_end(by);
                 self.quit(now, actions);
+                let alive = self.roster.which(|instance| !instance.is_down());
+                self.waits.open_until_end(by, alive);
             }
             (Phase::Running { .. }, _) => match meaning::orders(&self.roster, request) {
                 Ok(orders) => {

@@ -253,8 +253,9 @@ impl Ledger {
                     ensure(is_end, "whoever quits is told of ends as they were")?;
                 }
                 (Action::Reply(by, reply), _) => {
-                    let is_last =
-                        !self.wishes.is_quitter(*by) || matches!(actions.last(), Some(Action::Finish(_)));
+                    let is_last = *reply != Reply::Done
+                        || !self.wishes.is_quitter(*by)
+                        || matches!(actions.last(), Some(Action::Finish(_)));
                     ensure(is_last, "to quit is done when the formation has ended")?;
                     let (bodies, exits, is_stopping) = (&self.bodies, &self.exits, self.stop.is_some());
                     self.wishes.replied(*by, reply, event, &World { bodies, exits, is_stopping })?;
@@ -276,7 +277,7 @@ impl Ledger {
     fn learn(&mut self, now: Time, event: &Event) {
         match event {
             Event::Asked { by, request: Request::Quit } => {
-                self.wishes.quit(*by);
+                self.wishes.quit(*by, &self.bodies);
                 self.begin_stop(now, 0, Some(now));
             }
             Event::Asked { by, .. } if self.is_stopping() => self.wishes.asked_too_late(*by),

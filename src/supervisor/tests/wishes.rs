@@ -94,7 +94,7 @@ impl Wishes {
     /// Takes a request to a formation that runs.
     pub fn asked(&mut self, by: RequestId, request: &Request, bodies: &mut BTreeMap<InstanceId, Body>) {
         match self.read(request) {
-            _ if *request == Request::Quit => self.quit(by),
+            _ if *request == Request::Quit => self.quit(by, bodies),
             None => self.asked_too_late(by),
             Some(meant) => {
                 for (id, want) in &meant {
@@ -105,7 +105,10 @@ impl Wishes {
         }
     }
 
-    pub fn quit(&mut self, by: RequestId) {
+    pub fn quit(&mut self, by: RequestId, bodies: &BTreeMap<InstanceId, Body>) {
+        let is_alive = |body: &Body| matches!(body, Body::Ordered | Body::Leader(..) | Body::Leftovers(..));
+        let alive = bodies.iter().filter(|(_, body)| is_alive(body));
+        self.claims.insert(by, alive.map(|(id, _)| (id.clone(), Want::Down)).collect());
         self.quitters.insert(by);
     }
 
@@ -283,7 +286,10 @@ impl Wishes {
     ) -> Result<(), String> {
         match reply {
             Reply::Refused(_) => ensure(self.refused.remove(&by), "what can be is not refused"),
-            Reply::Done if self.quitters.remove(&by) => Ok(()),
+            // Whoever is still alive then is left to the guard.
+            Reply::Done if self.quitters.remove(&by) => {
+                self.claims.remove(&by).map(drop).ok_or("broken: to quit has one last reply".to_owned())
+            }
             Reply::Done => {
                 let owed = self.claims.remove(&by).ok_or("broken: a request has one last reply")?;
                 ensure(owed.is_empty(), "the last reply comes when nothing is owed")
