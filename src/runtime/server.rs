@@ -8,6 +8,7 @@ mod asks;
 mod attach;
 mod connection;
 mod logs;
+mod usage;
 mod waiting;
 
 use std::future::pending;
@@ -374,8 +375,11 @@ impl Host {
             tokio::select! {
                 biased;
                 answer = answers.recv(), if answered => match answer {
-                    Some(answer) => {
+                    Some(mut answer) => {
                         let is_last = is_last(&answer);
+                        if let Answer::Formation(formation) = &mut answer {
+                            usage::fill(formation);
+                        }
                         if connection.send(&answer).await.is_err() || is_last {
                             return;
                         }
