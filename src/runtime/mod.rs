@@ -44,7 +44,7 @@ use crate::runtime::instances::Live;
 use crate::runtime::pump::{Note, Pump};
 use crate::runtime::requests::{BEGINNING, Clients, Requests};
 use crate::runtime::server::{Ask, Services};
-use crate::runtime::terminals::size_beside;
+use crate::runtime::terminals::Prefix;
 use crate::supervisor::{Action, Event, Receiver, Request, Settings, Supervisor, Time};
 use crate::sys::child::{self, SpawnError};
 use crate::sys::cleanup::Cleanup;
@@ -141,8 +141,7 @@ struct Runtime<'a> {
     wanted: Wanted,
     has_lacked_terminal: bool,
     terminals: Terminals,
-    /// How many columns the prefix of a line takes.
-    prefix: usize,
+    prefix: Prefix,
     /// Watched from the first spawn on, which does not wait for it.
     memory: Option<OutOfMemory>,
     pump: Pump,
@@ -181,13 +180,13 @@ impl<'a> Runtime<'a> {
     fn new(job: Job<'a>) -> io::Result<Self> {
         let own = census::own_pid();
         let system = Source { name: "system".to_owned(), pid: own.0, position: None };
-        let prefix = job.style.prefix_width(Timestamp::now());
+        let prefix = Prefix::new(&job.style, Timestamp::now());
         let (mut pump, notes) = Pump::start(job.style, system, job.history.clone(), job.log_file)?;
         job.notices.into_iter().for_each(|notice| pump.say(notice));
         let (stage, reserved) = Stage::new(job.foreground, pump.holder());
         let (end_sender, ends) = mpsc::unbounded_channel();
         let (asker, asks) = mpsc::unbounded_channel();
-        let terminals = Terminals::new(size_beside(prefix));
+        let terminals = Terminals::new(prefix.size_beside());
         let services = Services {
             asks: asker,
             history: job.history,

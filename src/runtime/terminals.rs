@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::formation::InstanceId;
+use crate::output::Style;
 use crate::process::{Sender, Signal};
 use crate::runtime::Runtime;
 use crate::sys::child::Streams;
@@ -167,8 +169,39 @@ impl Drop for Attachment {
     }
 }
 
+/// How much of a line its prefix takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    columns: usize,
+    /// Those of them that are for the name.
+    name: usize,
+}
+
+impl Prefix {
+    /// Returns the prefix of lines that look like this.
+    pub fn new(style: &Style, now: Timestamp) -> Prefix {
+        Prefix { columns: style.prefix_width(now), name: style.width }
+    }
+
+    /// Makes room for a name, and returns whether there was less. Lines without a prefix need none.
+    fn make_room(&mut self, name: &str) -> bool {
+        let more = name.chars().count().saturating_sub(self.name);
+        let is_news = more > 0 && self.columns > 0;
+        if is_news {
+            self.columns += more;
+            self.name += more;
+        }
+        is_news
+    }
+
+    /// Returns the size of an instance's terminal.
+    pub fn size_beside(self) -> Size {
+        size_beside(self.columns)
+    }
+}
+
 /// Returns the size of an instance's terminal beside prefixes of so many columns.
-pub fn size_beside(prefix: usize) -> Size {
+fn size_beside(prefix: usize) -> Size {
     let Some(Size { rows, columns }) = pty::size_of_stdout() else { return UNKNOWN };
     let prefix = u16::try_from(prefix).unwrap_or(u16::MAX);
     Size { rows, columns: columns.saturating_sub(prefix).max(NARROWEST.min(columns)) }
@@ -179,6 +212,9 @@ impl Runtime<'_> {
     pub fn streams(&mut self, id: &InstanceId) -> Streams {
         if self.wanted == Wanted::Pipes {
             return Streams::Pipe;
+        }
+        if self.prefix.make_room(&id.to_string()) {
+            self.terminals.set_size(self.prefix.size_beside());
         }
         match pty::open(self.terminals.size()) {
             Ok(pair) => Streams::Terminal(pair),
@@ -199,7 +235,7 @@ impl Runtime<'_> {
         let is_resize =
             |received: &Received| received.signal == Signal::WINCH && received.sender == Sender::Kernel;
         if self.wanted == Wanted::Terminals && received.iter().any(is_resize) {
-            self.terminals.set_size(size_beside(self.prefix));
+            self.terminals.set_size(self.prefix.size_beside());
             if self.instances.keys().all(|id| self.terminals.contains(&id.to_string())) {
                 received.retain(|received| !is_resize(received));
             }
@@ -213,7 +249,7 @@ impl Runtime<'_> {
 mod tests {
     use std::os::fd::{AsRawFd, OwnedFd};
 
-    use super::{AttachError, Attachment, Terminals};
+    use super::{AttachError, Attachment, Prefix, Terminals};
     use crate::sys::pty::{self, Size};
 
     const SMALL: Size = Size { rows: 24, columns: 60 };
@@ -273,6 +309,21 @@ mod tests {
             drop(attachment);
             world.check([OTHER, OTHER]);
         });
+    }
+
+    #[test]
+    fn a_prefix_grows_with_the_names() {
+        let check = |prefix: Prefix, name: &str, expected: Prefix| {
+            let mut after = prefix;
+            assert_eq!(after.make_room(name), prefix != expected);
+            assert_eq!(after, expected);
+        };
+        let prefix = Prefix { columns: 18, name: 6 };
+        check(prefix, "web.9", prefix);
+        check(prefix, "web.10", prefix);
+        check(prefix, "web.100", Prefix { columns: 19, name: 7 });
+        let none = Prefix { columns: 0, name: 6 };
+        check(none, "web.100", none);
     }
 
     #[test]

@@ -105,6 +105,26 @@ fn a_terminal_is_as_wide_as_lines_are_and_follows_every_resize() {
 }
 
 #[test]
+fn a_terminal_is_narrower_when_names_have_become_longer() {
+    let app = App::new(&format!("web: trap 'echo now $(stty size)' WINCH; stty size; {IDLE_ON}\n"));
+    let mut command = app.command("sh");
+    command.args(["-c", "stty rows 30 cols 100; exec \"$@\"", "sh"]).arg(procman()).arg("start");
+    command.args(["--no-timestamp", "--no-color", "-m", "web=9"]);
+    let (running, _keyboard) = app.run_on_terminal(command);
+    running.wait_for_times("| ready", 9);
+    app.ask(&["scale", "web=10"]);
+    running.wait_for_times("| ready", 10);
+    assert!(!running.output().contains("now"), "{}", running.output());
+    app.ask(&["scale", "web=100"]);
+    running.wait_for("web.100 | 30 90\r\n");
+    // Those that were ready before, at least.
+    running.wait_for_times("| now 30 90\r\n", 10);
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.finish().status, Some(0));
+    app.assert_nothing_is_left();
+}
+
+#[test]
 fn without_terminals_a_resize_is_passed_on() {
     let app = App::new(&format!("web: trap 'echo resized' WINCH; {IDLE_ON}\n"));
     let command = app.procman(&["start", "--no-timestamp", "--no-color", "--pty", "never"]);
