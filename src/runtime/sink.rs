@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use memchr::{memchr, memrchr};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::runtime::pump::Note;
@@ -156,6 +157,30 @@ impl Sink {
 
     /// Writes a batch, however long the reader takes. `held` more bytes have been read, and wait for it.
     pub fn write(&mut self, batch: &[u8], held: usize) {
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let (piece, later) = rest.split_at(self.fitting(rest));
+            self.write_piece(piece, held + later.len());
+            rest = later;
+        }
+    }
+
+    /// Returns how much of a batch goes into one log file: whole lines, as many as it has room for, or one that is
+    /// larger than any file may be.
+    fn fitting(&self, batch: &[u8]) -> usize {
+        let Some(log_file) = self.log_file.as_ref().filter(|log_file| log_file.room() < batch.len()) else {
+            return batch.len();
+        };
+        let lines = |most: usize| memrchr(b'\n', batch.get(..most).unwrap_or(batch)).map(|at| at + 1);
+        let anew = match self.written {
+            Cursor::LineStart => lines(log_file.most()),
+            Cursor::WithinLine => None,
+        };
+        let line = || memchr(b'\n', batch).map_or(batch.len(), |at| at + 1);
+        lines(log_file.room()).or(anew).unwrap_or_else(line)
+    }
+
+    fn write_piece(&mut self, batch: &[u8], held: usize) {
         self.held = held;
         self.note_size(batch.len());
         self.make_room(batch.len());

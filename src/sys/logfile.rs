@@ -41,6 +41,19 @@ impl LogFile {
         Ok((LogFile { path, most, size: metadata.len(), kind }, file))
     }
 
+    /// Returns how many bytes more it may have now.
+    pub fn room(&self) -> usize {
+        match self.kind {
+            Kind::Regular => usize::try_from(self.most.saturating_sub(self.size)).unwrap_or(usize::MAX),
+            Kind::Special => usize::MAX,
+        }
+    }
+
+    /// Returns how many bytes it may have when it is new.
+    pub fn most(&self) -> usize {
+        usize::try_from(self.most).unwrap_or(usize::MAX)
+    }
+
     /// Takes note of bytes that are written to it.
     pub fn grow(&mut self, bytes: usize) {
         self.size = self.size.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));

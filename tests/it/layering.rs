@@ -32,12 +32,13 @@ const TABLE: &[Row] = &[
     ("control", &["quote"], &["base64", "memchr", "serde", "serde_json"]),
     // tokio waits for what nix opens; signal_hook where there is no signalfd. jiff reads the time zone of the machine.
     ("sys", &["process", "quote"], &["jiff", "nix", "signal_hook", "tokio"]),
-    // The pump waits for its pipes with mio, in a thread of its own, and reads the clock with jiff.
+    // The pump waits for its pipes with mio, in a thread of its own, and reads the clock with jiff. memchr looks for the
+    // line at which a log file ends.
     // The control thread speaks the language of the socket, and quotes what clients have written.
     (
         "runtime",
         &["process", "quote", "formation", "plan", "supervisor", "output", "control", "sys"],
-        &["jiff", "mio", "tokio"],
+        &["jiff", "memchr", "mio", "tokio"],
     ),
     (
         "cli",
