@@ -298,9 +298,10 @@ fn distrust(Access { owner, mode }: Access, owner_of_procfile: Option<u32>) -> O
         .then(|| format!("it belongs to user {owner}, who is neither you nor the owner of the Procfile"))
 }
 
-/// Returns a path as it is from anywhere.
+/// Returns a path as it is from anywhere, without a slash at its end.
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(Path::new(".").join(path)).map_err(Failure::WorkingDirectory)
+    let path = std::path::absolute(Path::new(".").join(path)).map_err(Failure::WorkingDirectory)?;
+    Ok(path.components().collect())
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Content>, Failure> {
