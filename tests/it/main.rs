@@ -8,15 +8,18 @@
 
 mod attach;
 mod attached;
+mod background;
 mod bad_input;
 mod children;
 mod cli;
 mod clients;
+mod control;
 mod defaults;
 mod examples;
 mod faults;
 mod faults_clocks;
 mod faults_containment;
+mod faults_control;
 mod faults_files;
 mod faults_init;
 mod faults_kernel;
@@ -27,6 +30,7 @@ mod faults_spawning;
 mod faults_terminal;
 mod layering;
 mod life;
+mod logs;
 mod man;
 mod output;
 mod promises;

@@ -4,6 +4,7 @@
 //! of a test nothing that carries it may be left. One that wipes its environment carries a tag as an argument.
 
 pub mod cgroup;
+pub mod formation;
 pub mod http;
 
 use std::ffi::{OsStr, OsString};
@@ -27,6 +28,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::{Pid, mkfifo};
+use procman::control::address;
 use tempfile::TempDir;
 
 /// How long anything may take. It is never reached where things work, however slow the machine.
@@ -48,6 +50,8 @@ pub fn procman() -> &'static Path {
 /// An app: a directory with a Procfile.
 pub struct App {
     directory: TempDir,
+    /// Where its sockets are: what a killed procman leaves goes with it.
+    runtime: TempDir,
     mark: String,
 }
 
@@ -55,9 +59,11 @@ impl App {
     /// Returns an app with this Procfile.
     pub fn new(procfile: &str) -> App {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let directory = tempfile::tempdir().unwrap();
+        let [directory, runtime] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        // Whichever user procman is run by makes a directory of its own there.
+        std::fs::set_permissions(runtime.path(), Permissions::from_mode(0o1777)).unwrap();
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let app = App { directory, mark };
+        let app = App { directory, runtime, mark };
         app.file("Procfile", procfile);
         app
     }
@@ -65,6 +71,17 @@ impl App {
     /// Returns the app's directory.
     pub fn root(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Returns where a procman listens that runs this app.
+    pub fn socket(&self) -> PathBuf {
+        self.socket_of(self.root())
+    }
+
+    /// Returns where a procman listens that runs the app of another directory, started as this one's are.
+    pub fn socket_of(&self, root: &Path) -> PathBuf {
+        let name = address::name(&root.canonicalize().unwrap());
+        self.runtime.path().join("procman").join(name)
     }
 
     /// Writes a file of the app.
@@ -142,6 +159,7 @@ impl App {
         let mut command = Command::new(program);
         command.current_dir(self.root()).env_clear().stdin(Stdio::null());
         command.env("PATH", searchable_path());
+        command.env("XDG_RUNTIME_DIR", self.runtime.path());
         command.env("TEST_MARK", &self.mark);
         command
     }
