@@ -295,7 +295,7 @@ impl Supervisor {
             Next::StartAgain => self.enqueue(id, Failure::StaysDown),
             Next::Vanish => self.roster.remove(id),
         }
-        self.waits.answer_end(id, outcome, actions);
+        self.waits.answer(id, Wish::Down, outcome, actions);
     }
 
     /// What could not be killed has ended.

@@ -70,16 +70,6 @@ impl Waits {
         }
     }
 
-    /// Gives what an end has come to, to all who wish for it, and to those who wait for the end of all.
-    pub fn answer_end(&mut self, id: &InstanceId, outcome: Outcome, actions: &mut Vec<Action>) {
-        self.answer(id, Wish::Down, outcome, actions);
-        // Of what never ran there is nothing to tell.
-        if outcome.is_change() {
-            let told = |by: &RequestId| Action::Reply(*by, Reply::Outcome(id.clone(), outcome));
-            actions.extend(self.quitters.iter().map(told));
-        }
-    }
-
     /// Gives the outcome to all who have this wish for an instance.
     pub fn answer(&mut self, id: &InstanceId, wish: Wish, outcome: Outcome, actions: &mut Vec<Action>) {
         let Some(waiters) = self.waiters.get_mut(id) else { return };

@@ -245,13 +245,6 @@ impl Ledger {
                     );
                     ensure(is_asked, "whoever asks for a signal is told that it was sent")?;
                 }
-                // Who waits for the end of all is told of each end.
-                (Action::Reply(by, Reply::Outcome(id, outcome)), _) if self.wishes.is_quitter(*by) => {
-                    let exit = self.exits.get(id).copied();
-                    let is_end = *outcome == Outcome::Unkillable
-                        || exit.is_some_and(|exit| *outcome == Outcome::Stopped { exit });
-                    ensure(is_end, "whoever quits is told of ends as they were")?;
-                }
                 (Action::Reply(by, reply), _) => {
                     let is_last = *reply != Reply::Done
                         || !self.wishes.is_quitter(*by)
