@@ -16,7 +16,7 @@ use crate::support::{App, End, limit_environment, supervisor_of, wait_until};
 fn start(app: &App, arguments: &[&str]) -> Pid {
     let End { status, stdout, stderr, .. } = app.done(&[&["start", "-D"], arguments].concat());
     assert_eq!((status, stderr.as_str()), (Some(0), ""));
-    let pid = stdout.strip_prefix("runs in the background with pid ").unwrap();
+    let pid = stdout.strip_prefix("runs in the background as process ").unwrap();
     Pid::from_raw(pid.trim_end().parse().unwrap())
 }
 
@@ -71,7 +71,7 @@ fn nothing_of_the_caller_is_kept() {
 fn the_end_of_the_terminal_is_not_its_end() {
     let app = App::new(&format!("web: {RESTS}\n"));
     let (running, keyboard) = app.run_on_terminal(app.procman(&["start", "-D"]));
-    running.wait_for("runs in the background with pid ");
+    running.wait_for("runs in the background as process ");
     assert_eq!(running.finish().status, Some(0));
     drop(keyboard);
     assert_eq!(app.running(), ["web.1"]);
@@ -119,7 +119,7 @@ fn an_instance_that_ends_at_once_ends_the_formation() {
     // Many follow, so that its end is seen before the last of them is spawned; or else there was nothing to tell.
     let end = app.done(&["start", "-D", "-m", "web=1,worker=200", "-p", "10000", "--log-file", "log"]);
     match end.status {
-        Some(0) => assert!(end.stdout.starts_with("runs in the background with pid ")),
+        Some(0) => assert!(end.stdout.starts_with("runs in the background as process ")),
         Some(3) => assert_eq!(end.stdout, ""),
         _ => panic!("{end:?}"),
     }

@@ -46,7 +46,8 @@ fn the_base_port_comes_from_the_file_before_the_environment() {
     command.env("PORT", "8000");
     let running = app.run(command);
     running.wait_for("said: web.1 8000");
-    drop(running);
+    running.signal(Signal::SIGTERM);
+    running.finish();
     app.file(".env", "PORT=9000\n");
     assert_eq!(said(&app, &[], 1), ["web.1 9000"]);
 }

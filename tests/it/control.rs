@@ -94,7 +94,7 @@ fn scale_starts_the_next_numbers_and_stops_the_highest() {
     let running = app.start_ready(&[], 2);
     let first = app.leader("web.1");
     let text = without_pids(&app.ask(&["scale", "web=3"]));
-    assert_eq!(text, "web.1 runs already, with pid N\nweb.2 started with pid N\nweb.3 started with pid N\n");
+    assert_eq!(text, "web.2 started with pid N\nweb.3 started with pid N\n");
     running.wait_for("web.3    | on 5002 as web.3\n");
     check_ports(&app, &[("web.1", 5000), ("web.2", 5001), ("web.3", 5002), ("worker.1", 5100)]);
 
@@ -304,7 +304,7 @@ fn who_waits_for_a_change_is_told_of_the_end() {
     running.signal(Signal::SIGTERM);
     let end = restart.finish();
     assert_eq!(end.status, Some(1));
-    assert_eq!(end.stderr, "procman: web.1 overtaken by another request or the formation's end\n");
+    assert_eq!(end.stderr, "procman: web.1 was overtaken by another request or by the formation's end\n");
     go.open();
     assert_eq!(running.finish().status, Some(0));
 }
@@ -409,13 +409,17 @@ fn a_socket_that_cannot_be_had_where_it_is_named_is_an_error() {
     let app = app();
     app.file("file", "precious\n");
     for (path, expected) in [
-        ("gone/s", "procman: `ROOT/gone/s`: no such file or directory\n"),
-        ("file", "procman: `ROOT/file` exists and is no socket of this user\n"),
-        ("file/s", "procman: `ROOT/file/s`: not a directory\n"),
+        ("gone/s", "procman: nobody could talk to this procman: `ROOT/gone/s`: no such file or directory\n"),
+        (
+            "file",
+            "procman: nobody could talk to this procman: `ROOT/file` exists and is no socket of this user\n",
+        ),
+        ("file/s", "procman: nobody could talk to this procman: `ROOT/file/s`: not a directory\n"),
     ] {
         let end = app.done(&["start", "--socket", path]);
         let root = app.root().canonicalize().unwrap();
-        let expected = expected.replace("ROOT", root.to_str().unwrap());
+        let expected = expected.replace("ROOT", root.to_str().unwrap())
+            + "hint: `--socket PATH` names another place, `--no-socket` does without one\n";
         assert_eq!((end.status, end.stderr.as_str(), end.stdout.as_str()), (Some(1), &*expected, ""));
     }
     assert_eq!(std::fs::read_to_string(app.root().join("file")).unwrap(), "precious\n");

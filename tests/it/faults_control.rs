@@ -225,7 +225,7 @@ fn another_user_finds_nothing_and_is_not_listened_to() {
     for command in [&["ps"][..], &["stop"], &["quit"], &["logs"]] {
         let end = as_nobody(&[command, &["--socket", path]].concat());
         assert_eq!((end.status, end.stdout.as_str()), (Some(1), ""), "{end:?}");
-        assert!(end.stderr.contains("has gone without an answer"), "{end:?}");
+        assert!(end.stderr.contains("will not answer this user"), "{end:?}");
     }
     assert_eq!(app.running(), ["web.1"]);
     app.quit(running);

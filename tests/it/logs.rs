@@ -192,7 +192,10 @@ fn logs_say_that_procman_has_been_killed() {
     nix::sys::signal::kill(running.supervisor(), Signal::SIGKILL).unwrap();
     let end = logs.finish();
     assert_eq!(end.status, Some(1));
-    assert_eq!(end.stderr, "procman: the procman that ran this app has gone without an answer\n");
+    assert_eq!(
+        end.stderr,
+        "procman: the procman that runs this app has gone, or will not answer this user\nhint: only the user that it runs as, and root, are answered\n"
+    );
     running.finish();
     app.wait_until_nothing_is_left();
 }
