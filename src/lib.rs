@@ -8,7 +8,7 @@
 //! speak    main.rs
 //!          cli/                                     arguments, words for people, exit codes
 //! join     runtime/                                 the one loop: facts in, orders out; the pump; the control thread
-//! decide   supervisor/   output/   control/         pure
+//! decide   supervisor/   output/   control/   export/   pure
 //! mean     plan · formation · config · dotenv · procfile   pure: what the user wrote, and what it means
 //! do       sys/                                     one narrow door each; no policy
 //! values   process · fault · quote                  Signal, Exit, Pid; Severity, Fault; words of others
@@ -45,6 +45,8 @@ pub mod supervisor;
 pub mod output;
 
 pub mod control;
+
+pub mod export;
 
 pub mod sys;
 
