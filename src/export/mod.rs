@@ -5,7 +5,9 @@
 //! `procman start` would have run: commands, ports and variables come from the [`plan`](crate::plan).
 
 pub mod app;
+pub mod quote;
 pub mod secret;
+pub mod template;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,0 +1,130 @@
+//! The templates that text-shaped formats are written with: those built in, and those of the user in their place.
+//!
+//! A template is called `format/name`, such as `systemd/process.service`, and is Jinja as
+//! <https://docs.rs/minijinja/latest/minijinja/syntax/> has it. A variable that there is not is an error rather than
+//! nothing, and nothing is escaped unless a filter does it: `{{ command | sh }}`. No template sees the disk or the
+//! environment, and none can include another.
+
+use std::collections::BTreeMap;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use crate::export::quote;
+use crate::export::{ExportError, Format};
+
+/// Every template that is built in, by its name.
+const BUILT_IN: &[(&str, &str)] = &[];
+
+/// What text-shaped formats are written with.
+#[derive(Debug)]
+pub struct Templates {
+    sources: BTreeMap<String, String>,
+    environment: Environment<'static>,
+}
+
+impl Templates {
+    /// Returns the templates that are built in.
+    pub fn built_in() -> Templates {
+        Templates::of(BUILT_IN.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned())))
+    }
+
+    /// Returns the names of a format's templates, without the format's; none for a format that has none.
+    pub fn names(format: Format) -> impl Iterator<Item = &'static str> {
+        let of_format = move |name: &'static str| name.strip_prefix(format.name())?.strip_prefix('/');
+        BUILT_IN.iter().filter_map(move |(name, _)| of_format(name))
+    }
+
+    /// Puts a template of the user's in the place of one that is built in.
+    pub fn replace(&mut self, format: Format, name: &str, source: String) {
+        self.sources.insert(format!("{format}/{name}"), source);
+    }
+
+    /// Returns what becomes of the template `name` with the variables in `context`.
+    pub fn render(&self, name: &str, context: impl Serialize) -> Result<String, ExportError> {
+        let fault = |message: String| ExportError::Template { name: name.to_owned(), message };
+        let source = self.sources.get(name).ok_or_else(|| fault("there is none of this name".to_owned()))?;
+        self.environment.render_named_str(name, source, Serde(context)).map_err(|error| fault(words(&error)))
+    }
+
+    fn of(sources: impl Iterator<Item = (String, String)>) -> Templates {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let mut syntax = SyntaxConfig::builder();
+        syntax.keep_trailing_newline(true).trim_blocks(true).lstrip_blocks(true);
+        // Fails for delimiters only, and these are the usual ones.
+        environment.set_syntax(syntax.build().unwrap_or_default());
+        add_filters(&mut environment);
+        Templates { sources: sources.collect(), environment }
+    }
+}
+
+/// Adds a filter for each quoting rule.
+fn add_filters(environment: &mut Environment) {
+    environment.add_filter("sh", |text: &str| quote::sh(text));
+}
+
+/// Returns what is wrong with a template, and in which line. minijinja names the culprit, never its value.
+fn words(error: &minijinja::Error) -> String {
+    let what = match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    };
+    error.line().map_or(what.clone(), |line| format!("line {line}: {what}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{BUILT_IN, Templates};
+    use crate::export::Format;
+
+    /// Checks what becomes of a template, or what is said to be wrong with it.
+    #[track_caller]
+    fn check(source: &str, expected: Result<&str, &str>) {
+        let templates = Templates::of([("x/y".to_owned(), source.to_owned())].into_iter());
+        let context = BTreeMap::from([("name", "<it's> & \"so\"")]);
+        let rendered = templates.render("x/y", context).map_err(|error| error.to_string());
+        assert_eq!(rendered, expected.map(str::to_owned).map_err(str::to_owned), "{source}");
+    }
+
+    #[test]
+    fn nothing_is_escaped_but_by_a_filter() {
+        check("[{{ name }}]\n", Ok("[<it's> & \"so\"]\n"));
+        check("{{ name | sh }}", Ok(r#"'<it'\''s> & "so"'"#));
+    }
+
+    #[test]
+    fn blocks_leave_no_lines_of_their_own() {
+        check("a\n  {% if name %}\nb\n  {% endif %}\n", Ok("a\nb\n"));
+    }
+
+    #[test]
+    fn a_fault_is_named_with_its_line() {
+        check("a\n{{ nam }}", Err("template `x/y`: line 2: undefined value"));
+        check("{{ name | nope }}", Err("template `x/y`: line 1: unknown filter: filter nope is unknown"));
+        check(
+            "{% if name %}",
+            Err("template `x/y`: line 1: syntax error: unexpected end of input, expected end of block"),
+        );
+        check("{% include 'a' %}", Err("template `x/y`: line 1: syntax error: unknown statement include"));
+        let error = Templates::built_in().render("x/z", ()).unwrap_err();
+        assert_eq!(error.to_string(), "template `x/z`: there is none of this name");
+    }
+
+    #[test]
+    fn what_is_built_in_belongs_to_a_format_and_can_be_replaced() {
+        for (name, _) in BUILT_IN {
+            let (format, file) = name.split_once('/').unwrap();
+            assert!(Templates::names(format.parse().unwrap()).any(|other| other == file), "{name}");
+        }
+        let mut templates = Templates::built_in();
+        templates.replace(Format::Systemd, "a", "b".to_owned());
+        assert_eq!(templates.render("systemd/a", ()).unwrap(), "b");
+    }
+}
