@@ -5,6 +5,7 @@
 //! the `Default` of its type.
 
 mod foreman;
+mod names;
 mod size;
 
 use std::path::PathBuf;
@@ -18,9 +19,10 @@ use thiserror::Error;
 use crate::quote::{escaped, excerpt};
 
 pub use crate::config::foreman::{Fault, FaultKind, from_foreman};
+pub use crate::config::names::{AppName, UserName};
 pub use crate::config::size::ByteSize;
 
-/// What one source says about the options of `start`. What it leaves open is `None`.
+/// What one source says about the options of `start` and `export`. What it leaves open is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Options {
@@ -65,6 +67,18 @@ pub struct Options {
     /// Where the control socket lies.
     #[serde(deserialize_with = "scalar")]
     pub socket: Option<Socket>,
+    /// The name of the app in what is exported.
+    #[serde(deserialize_with = "scalar")]
+    pub app: Option<AppName>,
+    /// The directory for logs of what is exported.
+    pub log: Option<PathBuf>,
+    /// The directory for pid files and the like of what is exported.
+    pub run: Option<PathBuf>,
+    /// The user that exported processes run as.
+    #[serde(deserialize_with = "scalar")]
+    pub user: Option<UserName>,
+    /// The directory of templates that take the place of those built in.
+    pub template: Option<PathBuf>,
 }
 
 impl Options {
@@ -86,6 +100,11 @@ impl Options {
             log_file: self.log_file.or(lower.log_file),
             log_size: self.log_size.or(lower.log_size),
             socket: self.socket.or(lower.socket),
+            app: self.app.or(lower.app),
+            log: self.log.or(lower.log),
+            run: self.run.or(lower.run),
+            user: self.user.or(lower.user),
+            template: self.template.or(lower.template),
         }
     }
 }
@@ -405,6 +424,11 @@ mod tests {
             log-file = "log/app.log"
             log-size = 4096
             socket = "tmp/procman.sock"
+            app = "shop"
+            log = "log"
+            run = "tmp"
+            user = 1000
+            template = "deploy"
         "#;
         let expected = Options {
             procfile: Some("Procfile.dev".into()),
@@ -422,6 +446,11 @@ mod tests {
             log_file: Some("log/app.log".into()),
             log_size: Some(ByteSize(4096)),
             socket: Some(Socket::At("tmp/procman.sock".into())),
+            app: Some("shop".parse().unwrap()),
+            log: Some("log".into()),
+            run: Some("tmp".into()),
+            user: Some("1000".parse().unwrap()),
+            template: Some("deploy".into()),
         };
         check(text, expected);
         check("socket = false", Options { socket: Some(Socket::Off), ..Options::default() });
@@ -448,7 +477,8 @@ mod tests {
             "port = 1\nprot = 2\n",
             "2:1 unknown field `prot`, expected one of `procfile`, `root`, `env`, `port`, `env-precedence`, \
              `formation`, `timeout`, `timestamp`, `color`, `log-format`, \
-             `pty`, `log-buffer`, `log-file`, `log-size`, `socket`",
+             `pty`, `log-buffer`, `log-file`, `log-size`, `socket`, \
+             `app`, `log`, `run`, `user`, `template`",
         );
     }
 

@@ -35,7 +35,7 @@ pub enum FaultKind {
 
 /// Returns the options that a `.foreman` file sets, and the lines that set nothing though they should.
 ///
-/// Keys are the long names of foreman's options. Those that concern its other commands only are no fault.
+/// Keys are the long names of foreman's options.
 pub fn from_foreman(text: &str) -> (Options, Vec<Fault>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut options = Options::default();
@@ -68,7 +68,11 @@ fn read_line(line: &str, options: &mut Options) -> Result<(), FaultKind> {
         "timeout" => options.timeout = parse("timeout", value)?,
         "timestamp" => options.timestamp = parse("timestamp", value.map(switch))?,
         "color" => options.color = parse("color", value.map(switch))?,
-        "app" | "log" | "run" | "template" | "user" => {}
+        "app" => options.app = parse("app", value)?,
+        "user" => options.user = parse("user", value)?,
+        "log" => options.log = value.map(PathBuf::from),
+        "run" => options.run = value.map(PathBuf::from),
+        "template" => options.template = value.map(PathBuf::from),
         key => return Err(FaultKind::UnknownKey { key: excerpt(key) }),
     }
     Ok(())
@@ -171,7 +175,8 @@ mod tests {
 
     #[test]
     fn options_of_other_commands_are_no_fault() {
-        check("app: shop\nlog: /var/log\nrun: /run\ntemplate: t\nuser: deploy\nport: 1", "port = 1", &[]);
+        let toml = "app = 'shop'\nlog = '/var/log'\nrun = '/run'\ntemplate = 't'\nuser = 'deploy'";
+        check("app: shop\nlog: /var/log\nrun: /run\ntemplate: t\nuser: deploy", toml, &[]);
     }
 
     #[test]
