@@ -1,7 +1,13 @@
 //! What there is to be exported: an app with its processes, as the plan has them.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::export::ExportError;
+use crate::formation::{InstanceId, RELEASE};
+use crate::plan::{Plan, Program};
+use crate::procfile::ProcessType;
 
 /// An app to be run elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +30,21 @@ pub struct App {
     pub processes: Vec<Process>,
     /// The command of the release phase, as for `/bin/sh -c`, if the Procfile has one.
     pub release: Option<String>,
+}
+
+/// What is said of an app that its plan does not say.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// See [`App::name`].
+    pub name: String,
+    /// See [`App::user`].
+    pub user: Option<String>,
+    /// See [`App::log`].
+    pub log: PathBuf,
+    /// See [`App::run`].
+    pub run: PathBuf,
+    /// See [`App::grace`].
+    pub grace: Duration,
 }
 
 /// A process type.
@@ -59,7 +80,47 @@ pub struct Instance {
     pub port: u16,
 }
 
+impl App {
+    /// Returns the app that a plan describes. The plan is one of the files alone: what else is in its environment
+    /// would be exported with it.
+    pub fn new(plan: &Plan, target: Target) -> Result<App, ExportError> {
+        let Target { name, user, log, run, grace } = target;
+        for (what, path) in [
+            ("the app's directory", plan.root()),
+            ("the directory for logs", &log),
+            ("the run directory", &run),
+        ] {
+            check_path(what, path)?;
+        }
+        let counts = plan.formation().counts();
+        let processes: Vec<Process> =
+            counts.iter().filter_map(|(process, count)| Process::new(plan, process, *count)).collect();
+        let is_release = |(process, count): &&(ProcessType, u32)| process.as_str() == RELEASE && *count == 0;
+        let release = counts.iter().find(is_release).and_then(|(process, _)| command(plan, process));
+        let any = counts.first().map(|(process, _)| InstanceId { process: process.clone(), number: 1 });
+        let environment = any.and_then(|instance| plan.instance(&instance)).map(|found| found.environment);
+        let set = environment.iter().flat_map(|environment| environment.iter());
+        let set = set.filter(|(name, _)| *name != "PORT" && *name != "PS");
+        let variables = set
+            .map(|(name, value)| Ok((text("a variable", name)?, text("the value of a variable", value)?)))
+            .collect::<Result<_, _>>()?;
+        let root = plan.root().to_owned();
+        Ok(App { name, root, user, log, run, grace, variables, processes, release })
+    }
+}
+
 impl Process {
+    fn new(plan: &Plan, process: &ProcessType, count: u32) -> Option<Process> {
+        let instance = |number| {
+            let id = InstanceId { process: process.clone(), number };
+            Some(Instance { number, name: id.to_string(), port: plan.port_of(&id)? })
+        };
+        let instances: Vec<Instance> = (1..=count).filter_map(instance).collect();
+        let (name, command) = (process.to_string(), command(plan, process)?);
+        let port = Port::of(&name, &command);
+        (!instances.is_empty()).then_some(Process { name, command, port, instances })
+    }
+
     /// Returns its first instance's port, which stands for all where instances cannot have their own.
     pub fn first_port(&self) -> u16 {
         self.instances.first().map_or(0, |instance| instance.port)
@@ -78,13 +139,45 @@ impl Port {
     }
 }
 
+/// Returns what the shell is given for a type.
+fn command(plan: &Plan, process: &ProcessType) -> Option<String> {
+    let first = InstanceId { process: process.clone(), number: 1 };
+    match plan.instance(&first)?.program {
+        Program::Shell(command) => Some(command),
+        Program::Direct { .. } => None,
+    }
+}
+
+/// Checks that a path can stand in a file of text, in a line with others.
+fn check_path(what: &str, path: &Path) -> Result<(), ExportError> {
+    let path = text(what, path.as_os_str())?;
+    if path.chars().any(char::is_control) {
+        return Err(ExportError::Unusable {
+            what: what.to_owned(),
+            why: "has a control character in its name",
+        });
+    }
+    Ok(())
+}
+
+fn text(what: &str, text: &OsStr) -> Result<String, ExportError> {
+    let unusable = || ExportError::Unusable { what: what.to_owned(), why: "is not UTF-8 text" };
+    text.to_str().map(str::to_owned).ok_or_else(unusable)
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub mod tests {
     //! An app with every kind of trouble in it, for the tests of all formats.
 
     use std::time::Duration;
 
-    use super::{App, Instance, Port, Process};
+    use super::{App, Instance, Port, Process, Target};
+    use crate::config::EnvPrecedence;
+    use crate::dotenv::{self, Env};
+    use crate::formation::{Formation, Request};
+    use crate::plan::{Inputs, Plan};
+    use crate::procfile::{self, ProcessType};
 
     /// Returns an app with every kind of trouble in its values and commands, for the tests of all formats.
     pub fn torture() -> App {
@@ -129,6 +222,70 @@ pub mod tests {
             ],
             release: Some("exec ./migrate".to_owned()),
         }
+    }
+
+    /// Returns a plan of files alone.
+    fn plan(procfile: &str, env: &str, counts: &str, root: &str) -> Plan {
+        let entries = procfile::parse(procfile.as_bytes()).entries;
+        let types: Vec<ProcessType> = entries.iter().map(|entry| entry.name.clone()).collect();
+        let mut files = Env::default();
+        assert_eq!(dotenv::read(&mut files, env.as_bytes(), &|_| None), []);
+        let request: Option<Request> = (!counts.is_empty()).then(|| counts.parse().unwrap());
+        let formation = Formation::resolve(&types, request.as_ref(), &[]).unwrap();
+        Plan::new(Inputs {
+            entries,
+            files,
+            outer: Vec::new(),
+            precedence: EnvPrecedence::File,
+            port: None,
+            root: root.into(),
+            formation,
+        })
+        .unwrap()
+    }
+
+    fn target() -> Target {
+        Target {
+            name: "shop".to_owned(),
+            user: None,
+            log: "/var/log/shop".into(),
+            run: "/var/run/shop".into(),
+            grace: Duration::from_secs(5),
+        }
+    }
+
+    const PROCFILE: &str = "web: ./web\nrelease: ./migrate\nwork: a; b\nidle: x\n";
+
+    #[test]
+    fn what_is_exported_is_what_start_would_run() {
+        let plan = plan(PROCFILE, "B=2\nA=1\nPORT=6000\nPS=x\n", "web=2,work=1", "/srv/shop");
+        let app = App::new(&plan, target()).unwrap();
+        let shown: Vec<String> = app
+            .processes
+            .iter()
+            .map(|process| {
+                let instances = process.instances.iter().map(|one| format!(" {}={}", one.name, one.port));
+                format!("{}:{}", process.command, instances.collect::<String>())
+            })
+            .collect();
+        assert_eq!(shown, ["exec ./web: web.1=6000 web.2=6001", "a; b: work.1=6200"]);
+        assert_eq!(app.variables, [("A", "1"), ("B", "2")].map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert_eq!(app.release.as_deref(), Some("exec ./migrate"));
+    }
+
+    #[test]
+    fn a_release_that_is_asked_for_is_an_instance_like_any_other() {
+        let app = App::new(&plan(PROCFILE, "", "release=1", "/srv/shop"), target()).unwrap();
+        assert_eq!((app.processes.len(), app.release), (1, None));
+        let app = App::new(&plan("web: x\n", "", "", "/srv/shop"), target()).unwrap();
+        assert_eq!(app.release, None);
+    }
+
+    #[test]
+    fn a_directory_that_is_no_line_of_text_is_refused() {
+        let error = App::new(&plan(PROCFILE, "", "", "/srv/a\nb"), target()).unwrap_err();
+        let words = "the app cannot be exported: the app's directory has a control character in its name";
+        assert_eq!(error.to_string(), words);
     }
 
     #[test]

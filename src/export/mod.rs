@@ -5,17 +5,23 @@
 //! `procman start` would have run: commands, ports and variables come from the [`plan`](crate::plan).
 
 pub mod app;
+pub mod diff;
+pub mod manifest;
 pub mod quote;
 pub mod secret;
 pub mod template;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
 
-pub use crate::export::app::{App, Instance, Process};
+use crate::quote::{escaped_path, excerpt};
+
+pub use crate::export::app::{App, Instance, Process, Target};
+pub use crate::export::template::Templates;
 
 /// What a formation can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,11 +84,23 @@ impl fmt::Display for Format {
 
 /// Why a text names no format.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{name}` is no format; there is {}", known())]
-pub struct FormatError {
-    /// What was written, fit to be shown.
-    pub name: String,
+#[expect(missing_docs, reason = "the words beside each variant say it")]
+pub enum FormatError {
+    /// `name` is what was written, fit to be shown.
+    #[error("`{name}` is no format; there is {}", known())]
+    Unknown { name: String },
+    /// foreman has it, and nothing reads it any more.
+    #[error("`{name}` is a thing of the past, use `{instead}` instead; there is {}", known())]
+    Gone { name: &'static str, instead: Format },
 }
+
+/// The formats of foreman that are left out, and what runs services where those did.
+const GONE: [(&str, Format); 4] = [
+    ("upstart", Format::Systemd),
+    ("inittab", Format::Systemd),
+    ("daemon", Format::Systemd),
+    ("bluepill", Format::Supervisord),
+];
 
 fn known() -> String {
     Format::ALL.map(Format::name).join(", ")
@@ -93,7 +111,10 @@ impl FromStr for Format {
 
     fn from_str(text: &str) -> Result<Format, FormatError> {
         let found = Format::ALL.into_iter().find(|format| format.name() == text);
-        found.ok_or_else(|| FormatError { name: crate::quote::excerpt(text) })
+        found.ok_or_else(|| match GONE.into_iter().find(|(name, _)| *name == text) {
+            Some((name, instead)) => FormatError::Gone { name, instead },
+            None => FormatError::Unknown { name: excerpt(text) },
+        })
     }
 }
 
@@ -120,7 +141,7 @@ pub enum Access {
 }
 
 impl Access {
-    /// Returns the mode of such a file.
+    /// Returns the mode that such a file is given.
     pub fn mode(self) -> u32 {
         match self {
             Access::Public => 0o644,
@@ -128,6 +149,110 @@ impl Access {
             Access::Executable => 0o755,
         }
     }
+
+    /// Returns whether it is for its owner alone.
+    pub fn is_secret(self) -> bool {
+        match self {
+            Access::Secret => true,
+            Access::Public | Access::Executable => false,
+        }
+    }
+
+    /// Returns whether a file with that mode is as open as it has to be and no more, which leaves its group to whoever
+    /// has copied it, such as git.
+    pub fn is_met_by(self, mode: u32) -> bool {
+        match self {
+            Access::Public => mode & 0o555 == 0o444 && mode & 0o002 == 0,
+            Access::Secret => mode & 0o477 == 0o400,
+            Access::Executable => mode & 0o555 == 0o555 && mode & 0o002 == 0,
+        }
+    }
+}
+
+/// Returns the files that an app is in a format, ordered by name.
+pub fn render(format: Format, app: &App, templates: &Templates) -> Result<Vec<File>, ExportError> {
+    refuse_nul(format, app)?;
+    let mut files = match format {
+        Format::Systemd
+        | Format::Launchd
+        | Format::Supervisord
+        | Format::Runit
+        | Format::S6
+        | Format::Compose
+        | Format::Kubernetes
+        | Format::Nomad
+        | Format::Quadlet => unwritten(format, templates)?,
+    };
+    files.sort_by(|left, right| left.path.cmp(&right.path));
+    check_paths(format, &files)?;
+    Ok(files)
+}
+
+fn unwritten(format: Format, _: &Templates) -> Result<Vec<File>, ExportError> {
+    let (what, why) = ("the app".to_owned(), "procman does not know how yet".to_owned());
+    Err(ExportError::Inexpressible { format, what, why })
+}
+
+/// Refuses what neither an argument nor a variable can hold, and a text file should not.
+fn refuse_nul(format: Format, app: &App) -> Result<(), ExportError> {
+    let variables = app.variables.iter().map(|(name, value)| (format!("the variable `{name}`"), value));
+    let commands =
+        app.processes.iter().map(|process| (format!("the command of `{}`", process.name), &process.command));
+    let release = app.release.iter().map(|command| ("the command of `release`".to_owned(), command));
+    match variables.chain(commands).chain(release).find(|(_, text)| text.contains('\0')) {
+        Some((what, _)) => Err(ExportError::Inexpressible { format, what, why: "it holds a NUL".to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that no file leads out of the location, or takes another's place.
+fn check_paths(format: Format, files: &[File]) -> Result<(), ExportError> {
+    let mut seen = BTreeSet::new();
+    for File { path, .. } in files {
+        let refuse = |why| Err(ExportError::Path { format, path: escaped_path(path), why });
+        if !is_below(path) {
+            return refuse("it is not a path below the location");
+        }
+        // Some disks know no case.
+        if !seen.insert(path.to_string_lossy().to_lowercase()) {
+            return refuse("another file has that name too");
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a path leads to something below the directory that it starts from.
+pub fn is_below(path: &Path) -> bool {
+    path.components().all(|component| matches!(component, Component::Normal(_)))
+        && path.file_name().is_some()
+        && !path.to_string_lossy().chars().any(char::is_control)
+}
+
+/// Returns files as one text: a single one as it is, several each behind a line that names it and that the
+/// format's reader skips.
+pub fn as_one(format: Format, files: &[File]) -> String {
+    if let [file] = files {
+        return file.content.clone();
+    }
+    let section = |file: &File| {
+        let name = escaped_path(&file.path);
+        let heading = match format {
+            // XML, in which a comment can hold any name that has no `--`.
+            Format::Launchd => format!("<!-- {} -->", name.replace("--", "- -")),
+            // Each is a document of its own.
+            Format::Kubernetes => format!("---\n# {name}"),
+            Format::Systemd
+            | Format::Supervisord
+            | Format::Runit
+            | Format::S6
+            | Format::Compose
+            | Format::Nomad
+            | Format::Quadlet => format!("# {name}"),
+        };
+        let end = if file.content.ends_with('\n') { "" } else { "\n" };
+        format!("{heading}\n{}{end}", file.content)
+    };
+    files.iter().map(section).collect()
 }
 
 /// Why a formation cannot be written in a format.
@@ -137,7 +262,91 @@ pub enum ExportError {
     /// `what` names the culprit, such as "the variable `A`"; `why` says what the format cannot express.
     #[error("{what} cannot be written for {format}: {why}")]
     Inexpressible { format: Format, what: String, why: String },
+    /// It fits no format.
+    #[error("the app cannot be exported: {what} {why}")]
+    Unusable { what: String, why: &'static str },
+    /// Such as those of the types `a` and `A` on a disk that takes them for one; or a mistake of a format's.
+    #[error("`{path}` cannot be written for {format}: {why}")]
+    Path { format: Format, path: String, why: &'static str },
     /// A template of the user's.
     #[error("template `{name}`: {message}")]
     Template { name: String, message: String },
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub mod tests {
+    //! Files as the tests of others have them, too.
+
+    use super::app::tests::torture;
+    use super::{Access, ExportError, File, Format, Templates, as_one, check_paths, render};
+
+    /// Returns a file.
+    pub fn file(path: &str, content: &str, access: Access) -> File {
+        File { path: path.into(), content: content.to_owned(), access }
+    }
+
+    #[test]
+    fn what_is_no_format_is_told_which_there_are() {
+        for format in Format::ALL {
+            assert_eq!(format.name().parse(), Ok(format));
+        }
+        let all = "systemd, launchd, supervisord, runit, s6, compose, kubernetes, nomad, quadlet";
+        for (text, words) in [
+            ("x", "`x` is no format"),
+            ("", "`` is no format"),
+            ("upstart", "`upstart` is a thing of the past, use `systemd` instead"),
+            ("inittab", "`inittab` is a thing of the past, use `systemd` instead"),
+            ("daemon", "`daemon` is a thing of the past, use `systemd` instead"),
+            ("bluepill", "`bluepill` is a thing of the past, use `supervisord` instead"),
+        ] {
+            let error = text.parse::<Format>().unwrap_err();
+            assert_eq!(error.to_string(), format!("{words}; there is {all}"));
+        }
+    }
+
+    #[test]
+    fn a_nul_is_refused_everywhere() {
+        let mut app = torture();
+        app.variables.push(("Z".to_owned(), "a\0b".to_owned()));
+        for format in Format::ALL {
+            let error = render(format, &app, &Templates::built_in()).unwrap_err();
+            let words = format!("the variable `Z` cannot be written for {format}: it holds a NUL");
+            assert_eq!(error.to_string(), words);
+        }
+    }
+
+    #[test]
+    fn no_file_leads_out_of_the_location_or_takes_the_place_of_another() {
+        let check = |paths: &[&str]| {
+            let files: Vec<File> = paths.iter().map(|path| file(path, "", Access::Public)).collect();
+            check_paths(Format::Runit, &files)
+        };
+        assert_eq!(check(&["a", "b/run", "b/c"]), Ok(()));
+        for paths in [&["../a"][..], &["/a"], &["a/../b"], &["."], &[""], &["a\nb"], &["a", "A"], &["a", "a"]]
+        {
+            assert!(matches!(check(paths), Err(ExportError::Path { .. })), "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn several_files_are_one_text_with_their_names() {
+        let files = [file("a", "1\n", Access::Public), file("b/--c", "2", Access::Public)];
+        assert_eq!(as_one(Format::Systemd, &files[1..]), "2");
+        assert_eq!(as_one(Format::Systemd, &files), "# a\n1\n# b/--c\n2\n");
+        assert_eq!(as_one(Format::Launchd, &files), "<!-- a -->\n1\n<!-- b/- -c -->\n2\n");
+        assert_eq!(as_one(Format::Kubernetes, &files), "---\n# a\n1\n---\n# b/--c\n2\n");
+    }
+
+    #[test]
+    fn a_mode_may_be_that_of_a_copy_but_never_gives_a_secret_away() {
+        for access in [Access::Public, Access::Secret, Access::Executable] {
+            assert!(access.is_met_by(access.mode()));
+            assert!(!access.is_met_by(0o666) && !access.is_met_by(0o777) && !access.is_met_by(0));
+        }
+        assert!(Access::Public.is_met_by(0o664) && Access::Executable.is_met_by(0o775));
+        assert!(!Access::Public.is_met_by(0o600) && !Access::Public.is_met_by(0o755));
+        assert!(!Access::Secret.is_met_by(0o640) && !Access::Executable.is_met_by(0o644));
+        assert!(Access::Secret.is_met_by(0o400));
+    }
 }

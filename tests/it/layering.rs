@@ -30,9 +30,9 @@ const TABLE: &[Row] = &[
     ("output", &[], &["jiff", "memchr", "nu_ansi_term", "serde", "serde_json"]),
     // The types know no bytes, and the bytes no sockets. What clients have written is quoted.
     ("control", &["quote"], &["base64", "memchr", "serde", "serde_json"]),
-    // What there is to run comes as values; names of formats are quoted. Templates are minijinja's, which serde hands the
-    // variables to.
-    ("export", &["quote"], &["minijinja", "serde"]),
+    // An app is made of a plan. Templates are minijinja's, which serde hands the variables to; the manifest is JSON, and
+    // similar shows what would change.
+    ("export", &["quote", "procfile", "formation", "plan"], &["minijinja", "serde", "serde_json", "similar"]),
     // tokio waits for what nix opens; signal_hook where there is no signalfd. jiff reads the time zone of the machine.
     ("sys", &["process", "quote"], &["jiff", "nix", "signal_hook", "tokio"]),
     // The pump waits for its pipes with mio, in a thread of its own, and reads the clock with jiff. memchr looks for the
