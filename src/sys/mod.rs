@@ -30,6 +30,7 @@ mod spawn;
 pub mod startup;
 pub mod stdio;
 pub mod terminal;
+pub mod tree;
 pub mod usage;
 pub mod wait;
 pub mod zone;
