@@ -99,8 +99,9 @@ fn check_options(options: &Options) {
 /// Returns whether a `.foreman` can say the same: in flat lines, with commas between files.
 fn fits_foreman(options: &Options) -> bool {
     let texts = [options.formation.as_deref(), options.procfile.as_deref().map(shown)];
-    let texts =
-        texts.into_iter().chain([options.root.as_deref().map(shown), timestamp_format(options)]).flatten();
+    let paths = [&options.root, &options.log, &options.run, &options.template];
+    let paths = paths.into_iter().map(|path| path.as_deref().map(shown));
+    let texts = texts.into_iter().chain(paths).chain([timestamp_format(options)]).flatten();
     let files = options.env.iter().flatten().map(|file| shown(file));
     let is_listable = |file: &str| !file.is_empty() && !file.contains(',') && file.trim() == file;
     let is_line = |text: &str| !text.contains(['\n', '\r']);
@@ -128,6 +129,11 @@ fn keys(options: &Options) -> Vec<&'static str> {
         log_file,
         log_size,
         socket,
+        app,
+        log,
+        run,
+        user,
+        template,
     } = options;
     let set = [
         ("procfile", procfile.is_some()),
@@ -145,6 +151,11 @@ fn keys(options: &Options) -> Vec<&'static str> {
         ("log-file", log_file.is_some()),
         ("log-size", log_size.is_some()),
         ("socket", socket.is_some()),
+        ("app", app.is_some()),
+        ("log", log.is_some()),
+        ("run", run.is_some()),
+        ("user", user.is_some()),
+        ("template", template.is_some()),
     ];
     set.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
 }
@@ -210,6 +221,11 @@ fn written(options: &Options, form: Form) -> String {
                 Socket::Off => "false".to_owned(),
                 Socket::At(path) => quoted(shown(path)),
             },
+            "app" => quoted(options.app.as_ref()?.as_str()),
+            "log" => quoted(shown(options.log.as_deref()?)),
+            "run" => quoted(shown(options.run.as_deref()?)),
+            "user" => quoted(options.user.as_ref()?.as_str()),
+            "template" => quoted(shown(options.template.as_deref()?)),
             _ => return None,
         };
         Some(format!("{key}{sign}{value}\n"))

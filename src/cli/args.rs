@@ -1,6 +1,7 @@
 //! The command line as clap types: names, help, and what a value looks like. No meaning.
 
 mod clients;
+mod export;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
 
 pub use crate::cli::args::clients::{Attach, Client, Logs, Named, Ps, Quit, Scale, Signal, Waiting};
+pub use crate::cli::args::export::Export;
 use crate::cli::candidates;
 use crate::config::{
     ByteSize, ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Socket, Timeout, Timestamp,
@@ -39,6 +41,9 @@ pub enum Command {
     /// Report every fault of the app's files, and run nothing
     #[command(after_help = CHECK_HELP)]
     Check,
+    /// Write the formation for systemd, Kubernetes and others
+    #[command(after_help = EXPORT_HELP, override_usage = "procman export [OPTIONS] <FORMAT> <LOCATION>")]
+    Export(Export),
     /// Show how every instance is
     #[command(after_help = PS_HELP, override_usage = "procman ps [OPTIONS]")]
     Ps(Ps),
@@ -101,6 +106,11 @@ procman's place: terminal, signals and exit code are its own.";
 
 const CHECK_HELP: &str = "\
 Exits with 0 when there is no fault, else with 1.";
+
+const EXPORT_HELP: &str = "\
+FORMAT is systemd, launchd, supervisord, runit, s6, compose, kubernetes, nomad
+or quadlet. LOCATION is a directory, or - for standard output. Of the variables,
+those of the .env files are exported.";
 
 const PS_HELP: &str = "\
 CPU and MEM are of the instance's whole process group.";
@@ -181,13 +191,8 @@ pub struct Start {
     /// Run only these process types
     #[arg(value_name = "NAME", hide = true, add = ArgValueCandidates::new(candidates::entries))]
     pub names: Vec<String>,
-    /// Run this many of each: web=2,worker=1 or all=2
-    #[arg(short = 'm', long, short_alias = 'c', alias = "concurrency", value_name = "NAME=COUNT")]
-    #[arg(env = "PROCMAN_FORMATION", hide_env = true, allow_hyphen_values = true)]
-    pub formation: Option<Vec<String>>,
-    /// Kill what has not ended after this [default: 5]
-    #[arg(short = 't', long, value_name = "SECONDS", env = "PROCMAN_TIMEOUT", hide_env = true)]
-    pub timeout: Option<Timeout>,
+    #[command(flatten)]
+    pub size: Size,
     #[command(flatten)]
     pub look: Look,
     /// Use ptys: auto, always, never [default: auto]
@@ -218,6 +223,18 @@ pub struct Start {
     /// Take no requests
     #[arg(long)]
     pub no_socket: bool,
+}
+
+/// How many instances there are, and how long they may take to end.
+#[derive(Debug, Args)]
+pub struct Size {
+    /// Run this many of each: web=2,worker=1 or all=2
+    #[arg(short = 'm', long, short_alias = 'c', alias = "concurrency", value_name = "NAME=COUNT")]
+    #[arg(env = "PROCMAN_FORMATION", hide_env = true, allow_hyphen_values = true)]
+    pub formation: Option<Vec<String>>,
+    /// Kill what has not ended after this [default: 5]
+    #[arg(short = 't', long, value_name = "SECONDS", env = "PROCMAN_TIMEOUT", hide_env = true)]
+    pub timeout: Option<Timeout>,
 }
 
 /// How output looks. The two options that begin with `no` mostly arrive as values of the others.
@@ -284,9 +301,8 @@ impl Start {
     /// Returns what the command line and the environment say, but for the names.
     pub fn options(&self) -> Options {
         Options {
-            // Several are one request.
-            formation: self.formation.as_ref().map(|requests| requests.join(",")),
-            timeout: self.timeout,
+            formation: self.size.formation(),
+            timeout: self.size.timeout,
             pty: self.pty,
             log_buffer: self.log_buffer,
             log_file: self.log_file.clone(),
@@ -294,6 +310,18 @@ impl Start {
             socket: if self.no_socket { Some(Socket::Off) } else { self.socket.clone().map(Socket::At) },
             ..self.look.options()
         }
+    }
+}
+
+impl Size {
+    /// Returns what the command line and the environment say.
+    pub fn options(&self) -> Options {
+        Options { formation: self.formation(), timeout: self.timeout, ..Options::default() }
+    }
+
+    /// Returns the request for a formation; several are one.
+    fn formation(&self) -> Option<String> {
+        self.formation.as_ref().map(|requests| requests.join(","))
     }
 }
 
@@ -313,7 +341,11 @@ impl Command {
     /// Returns which procman a command is for, if it is for one that runs.
     pub fn client(&mut self) -> Option<&mut Client> {
         Some(match self {
-            Command::Start(_) | Command::Run(_) | Command::Check | Command::Completions { .. } => {
+            Command::Start(_)
+            | Command::Run(_)
+            | Command::Check
+            | Command::Export(_)
+            | Command::Completions { .. } => {
                 return None;
             }
             Command::Ps(Ps { client, .. })

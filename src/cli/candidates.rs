@@ -13,6 +13,7 @@ use crate::cli::args::{Client, Common};
 use crate::cli::client;
 use crate::cli::load::App;
 use crate::control::protocol::{Formation, Instance};
+use crate::export::Format;
 
 /// How long a procman that runs may take for its answer.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -50,6 +51,11 @@ pub fn changes() -> Vec<CompletionCandidate> {
 /// Returns the types of the Procfile.
 pub fn entries() -> Vec<CompletionCandidate> {
     candidates(types())
+}
+
+/// Returns the formats of `export`.
+pub fn formats() -> Vec<CompletionCandidate> {
+    candidates(Format::ALL.map(|format| format.to_string()).to_vec())
 }
 
 /// Returns the signals that people send.

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use crate::cli::foreground::BeginError;
 use crate::cli::load::Findings;
 use crate::control::wire::WireError;
-use crate::formation::{FormationError, InstanceId, RequestError};
+use crate::export::manifest::{ManifestError, Obstacle};
+use crate::export::{ExportError, Format};
+use crate::formation::{FormationError, InstanceId, RequestError, listed};
 use crate::output::StampError;
 use crate::plan::{PlanError, RunError};
 use crate::quote::{escaped, escaped_path, excerpt};
@@ -16,6 +18,7 @@ use crate::sys::child::{Piece, SpawnError};
 use crate::sys::limits::{self, Limit};
 use crate::sys::socket::{BindError, ConnectError};
 use crate::sys::stdio::plain;
+use crate::sys::tree::{State, TreeError};
 
 /// Why a command failed. Displays as the lines to be shown on standard error.
 #[derive(Debug)]
@@ -78,6 +81,22 @@ pub enum Failure {
     Terminal(io::Error),
     /// Standard output cannot be written to.
     Output(io::Error),
+    /// The formation cannot be exported.
+    Export(ExportError),
+    /// The app's directory has no name that could be the app's.
+    NoAppName(PathBuf),
+    /// There is no template where some are said to be.
+    NoTemplate { directory: PathBuf, format: Format, names: Vec<String> },
+    /// What the last export has noted cannot be relied on.
+    Manifest(PathBuf, ManifestError),
+    /// What would have to be overwritten is not procman's.
+    Obstacles(Vec<Obstacle>),
+    /// The location of an export cannot be used.
+    Location(PathBuf, io::Error),
+    /// A file of an export cannot be written.
+    Write(TreeError),
+    /// A location is not as an export would leave it, and what would change.
+    OutOfDate(PathBuf, String),
     /// procman itself cannot do its work.
     System(io::Error),
 }
@@ -114,6 +133,14 @@ impl Failure {
             | Failure::Attach(_)
             | Failure::Terminal(_)
             | Failure::Output(_)
+            | Failure::Export(_)
+            | Failure::NoAppName(_)
+            | Failure::NoTemplate { .. }
+            | Failure::Manifest(..)
+            | Failure::Obstacles(_)
+            | Failure::Location(..)
+            | Failure::Write(_)
+            | Failure::OutOfDate(..)
             | Failure::System(_) => 1,
         }
     }
@@ -217,6 +244,44 @@ impl fmt::Display for Failure {
             Failure::Terminal(error) => write!(f, "procman: cannot use the terminal: {}", plain(error)),
             Failure::Output(error) => {
                 write!(f, "procman: cannot write to standard output: {}", plain(error))
+            }
+            Failure::Export(error) => write!(f, "procman: {error}"),
+            Failure::NoAppName(root) => {
+                writeln!(f, "procman: `{}` is no name for an app", escaped_path(root))?;
+                write!(f, "hint: `-a NAME` gives it one")
+            }
+            Failure::NoTemplate { directory, format, names } if names.is_empty() => {
+                writeln!(f, "procman: {format} has no templates to replace")?;
+                write!(f, "hint: leave `--template {}` out", escaped_path(directory))
+            }
+            Failure::NoTemplate { directory, format, names } => {
+                writeln!(f, "procman: no template for {format} in `{}`", escaped_path(directory))?;
+                write!(f, "hint: {format} has {}", listed(names))
+            }
+            Failure::Manifest(path, error) => {
+                writeln!(f, "procman: `{}` cannot be used: {error}", escaped_path(path))?;
+                write!(f, "hint: it says which files an export may replace; without it, it replaces none")
+            }
+            Failure::Obstacles(obstacles) => {
+                for obstacle in obstacles {
+                    writeln!(f, "procman: {obstacle}")?;
+                }
+                write!(f, "hint: nothing was written; move it away, or export to another directory")
+            }
+            Failure::Location(path, error) => {
+                write!(f, "procman: cannot write to `{}`: {}", escaped_path(path), plain(error))
+            }
+            Failure::Write(TreeError { path, source, state }) => {
+                write!(f, "procman: cannot write `{}`: {}", escaped_path(path), plain(source))?;
+                match state {
+                    State::Unchanged => write!(f, "\nhint: nothing was changed"),
+                    State::HalfDone => write!(f, "\nhint: only some files were changed; export again"),
+                }
+            }
+            Failure::OutOfDate(location, list) => {
+                writeln!(f, "procman: `{}` is out of date", escaped_path(location))?;
+                f.write_str(list)?;
+                write!(f, "hint: `--diff` shows what would change; without `--check`, it is written")
             }
             Failure::OpenFiles(Shortage { instances, needed, limit }) => {
                 let need = if *instances == 1 { "instance needs" } else { "instances need" };

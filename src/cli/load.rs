@@ -1,8 +1,9 @@
 //! Finds and reads everything that a user has written, and makes a plan of it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::cli::error::Failure;
 use crate::config::{self, Options, Socket};
@@ -95,12 +96,26 @@ impl App {
         Ok(&self.findings)
     }
 
-    /// Returns the plan for a formation.
+    /// Returns the plan for a formation that runs here.
     pub fn plan(self, formation: Formation) -> Result<Plan, Failure> {
+        self.plan_in(std::env::vars_os().collect(), formation)
+    }
+
+    /// Returns the plan for a formation that runs elsewhere: there the files say all, and this environment nothing.
+    pub fn plan_of_files(mut self, formation: Formation) -> Result<Plan, Failure> {
+        // Others are to find the root by it, and a link in it is perhaps what stays when a new release comes; only a `..`
+        // has to go.
+        if self.root.components().any(|component| component == Component::ParentDir) {
+            self.root = std::fs::canonicalize(&self.root).map_err(|_| Failure::NoRoot(self.root.clone()))?;
+        }
+        self.plan_in(Vec::new(), formation)
+    }
+
+    fn plan_in(self, outer: Vec<(OsString, OsString)>, formation: Formation) -> Result<Plan, Failure> {
         let inputs = Inputs {
             entries: self.entries,
             files: self.env,
-            outer: std::env::vars_os().collect(),
+            outer,
             precedence: self.options.env_precedence.unwrap_or_default(),
             port: self.options.port.map(|port| port.0),
             root: self.root,
@@ -247,6 +262,9 @@ fn rooted(options: Options, place: &Path) -> Options {
         root: options.root.map(|path| place.join(path)),
         env: options.env.map(|files| files.into_iter().map(|path| place.join(path)).collect()),
         log_file: options.log_file.map(|path| place.join(path)),
+        log: options.log.map(|path| place.join(path)),
+        run: options.run.map(|path| place.join(path)),
+        template: options.template.map(|path| place.join(path)),
         socket: options.socket.map(|socket| match socket {
             Socket::At(path) => Socket::At(place.join(path)),
             Socket::Off => Socket::Off,

@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod completions;
 mod error;
+mod export;
 mod foreground;
 mod keys;
 mod load;
@@ -56,6 +57,7 @@ pub fn main() -> i32 {
             Some(Command::Start(start)) => start::run(common, start),
             Some(Command::Run(run)) => run::run(common, &run),
             Some(Command::Check) => check::run(common),
+            Some(Command::Export(export)) => export::run(common, export),
             Some(Command::Ps(ps)) => ps::run(common, &ps),
             Some(Command::Scale(scale)) => change::scale(common, scale),
             Some(Command::Restart(named)) => change::restart(common, named),
@@ -119,6 +121,10 @@ pub fn command() -> clap::Command {
     command.build();
     let command = command.mut_subcommands(|command| match command.get_name() {
         "start" | "run" | "check" | "help" | "completions" => command,
+        // What is exported has the variables of the files, and no others that could win.
+        "export" => command.mut_args(|argument| {
+            if argument.get_id() == "env_precedence" { argument.hide(true) } else { argument }
+        }),
         // A formation that runs has its environment and ports.
         _ => command.mut_args(|argument| {
             let says_nothing = matches!(argument.get_id().as_str(), "env" | "env_precedence" | "port");

@@ -37,9 +37,14 @@ fn fault(error: &clap::Error) -> Option<String> {
             format!("`{}`: `{}` is not {}", argument?, excerpt(&value?), alternatives(&valid))
         }
         ErrorKind::TooManyValues => format!("`{}` takes no value", argument?),
-        ErrorKind::ValueValidation => format!("`{}`: {}", argument?, error.source()?),
+        ErrorKind::ValueValidation => match argument? {
+            // There is only one of it.
+            positional if positional.starts_with('<') => error.source()?.to_string(),
+            option => format!("`{option}`: {}", error.source()?),
+        },
         ErrorKind::MissingRequiredArgument => {
-            format!("missing {}", alternatives(&texts(error, ContextKind::InvalidArg)))
+            let missing = texts(error, ContextKind::InvalidArg);
+            format!("missing {}", missing.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" and "))
         }
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8 text".to_owned(),
         // Nothing of this command line leads there. clap's own words serve, and for what it may think of yet.

@@ -184,6 +184,19 @@ pub enum Obstacle {
     NoDirectory(PathBuf),
 }
 
+impl Obstacle {
+    /// Returns it with its path as that of something below a directory.
+    pub fn below(self, directory: &Path) -> Obstacle {
+        match self {
+            Obstacle::Foreign(path) => Obstacle::Foreign(directory.join(path)),
+            Obstacle::Link(path) => Obstacle::Link(directory.join(path)),
+            Obstacle::Directory(path) => Obstacle::Directory(directory.join(path)),
+            Obstacle::Special(path) => Obstacle::Special(directory.join(path)),
+            Obstacle::NoDirectory(path) => Obstacle::NoDirectory(directory.join(path)),
+        }
+    }
+}
+
 /// Returns what there is to do, or everything that stands in the way. `found` has what is at each of the
 /// [places](Manifest::places).
 pub fn changes<'a>(

@@ -262,7 +262,9 @@ fn a_request_while_the_output_is_stuck_ends_procman_and_tells_what_is_lost() {
 /// had long been killed was called unkillable.
 #[test]
 fn a_storm_of_signals_keeps_no_end_from_being_seen() {
-    let app = App::new("a: trap '' TERM USR1; echo ready; while :; do sleep 1; done\nb: trap '' USR1; exec sleep 1000\n");
+    let app = App::new(
+        "a: trap '' TERM USR1; echo ready; while :; do sleep 1; done\nb: trap '' USR1; exec sleep 1000\n",
+    );
     let running = app.start(&["-t", "0.5"]);
     running.wait_for("ready");
     let guard = running.pid();

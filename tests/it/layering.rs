@@ -58,6 +58,7 @@ const TABLE: &[Row] = &[
             "supervisor",
             "output",
             "control",
+            "export",
             "sys",
             "runtime",
         ],
@@ -248,7 +249,8 @@ fn without_tests(code: &str) -> &str {
 }
 
 fn is_tests(line: &str) -> bool {
-    line == "mod tests {"
+    // Those of one file may lend the others of its folder what they share.
+    matches!(line, "mod tests {" | "pub mod tests {")
 }
 
 /// Returns a source with blanks in place of comments and the insides of texts, line by line as before.
