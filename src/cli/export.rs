@@ -218,6 +218,10 @@ impl Place<'_> {
         let written = changes.write.iter().map(|change| line(write, &change.file.path));
         let removed = changes.remove.iter().map(|removal| line(remove, removal.path));
         let cleared = changes.clear.iter().map(|path| line(remove, path));
-        written.chain(removed).chain(cleared).collect()
+        let left = |path: &PathBuf| {
+            format!("left {}, for there is more in it\n", escaped_path(&self.location.join(path)))
+        };
+        let left = changes.left.iter().map(left);
+        written.chain(removed).chain(cleared).chain(left).collect()
     }
 }

@@ -108,6 +108,8 @@ impl App {
         if self.root.components().any(|component| component == Component::ParentDir) {
             self.root = std::fs::canonicalize(&self.root).map_err(|_| Failure::NoRoot(self.root.clone()))?;
         }
+        // Without the slash at its end that an absolute path keeps.
+        self.root = self.root.components().collect();
         self.plan_in(Vec::new(), formation)
     }
 

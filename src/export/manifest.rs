@@ -155,6 +155,8 @@ pub struct Changes<'a> {
     pub remove: Vec<Removal<'a>>,
     /// The directories to remove, which are empty by then, those below others first.
     pub clear: Vec<PathBuf>,
+    /// The directories that would be removed if they held nothing else.
+    pub left: Vec<PathBuf>,
     /// The notes while that is being done: all that there is before or after.
     pub interim: Manifest,
     /// The notes when it has been done.
@@ -218,7 +220,7 @@ pub fn changes<'a>(
     let write = files.iter().filter_map(|file| write(file, at(&file.path))).collect();
     let obsolete = old.files.iter().filter(|path| !new.contains(path.as_path()));
     let remove: Vec<Removal> = obsolete.filter_map(|path| removal(path, at(path))).collect();
-    let clear = clear(old, &needed, &remove, &at);
+    let (clear, left) = clear(old, &needed, &remove, &at);
     let kept = old.directories.iter().filter(|path| matches!(at(path), Found::Directory(_)));
     let kept: BTreeSet<PathBuf> = kept.chain(&make).filter(|path| !clear.contains(path)).cloned().collect();
     let manifest = Manifest {
@@ -231,7 +233,7 @@ pub fn changes<'a>(
         directories: old.directories.union(&manifest.directories).cloned().collect(),
         ..old.clone()
     };
-    Ok(Changes { make, write, remove, clear, interim, manifest })
+    Ok(Changes { make, write, remove, clear, left, interim, manifest })
 }
 
 /// Returns the directories that a path goes through.
@@ -279,23 +281,26 @@ fn removal<'a>(path: &'a Path, found: &'a Found) -> Option<Removal<'a>> {
     }
 }
 
-/// Returns the directories that the last export has made and that nothing is left in, those below others first.
+/// Returns the directories that the last export has made and nobody needs, those below others first: the ones that nothing
+/// is left in, and the others.
 fn clear<'a>(
     old: &Manifest,
     needed: &BTreeSet<&Path>,
     remove: &[Removal],
     at: &impl Fn(&Path) -> &'a Found,
-) -> Vec<PathBuf> {
+) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut gone: BTreeSet<PathBuf> = remove.iter().map(|removal| removal.path.to_owned()).collect();
-    let mut clear = Vec::new();
+    let (mut clear, mut left) = (Vec::new(), Vec::new());
     for path in old.directories.iter().rev().filter(|path| !needed.contains(path.as_path())) {
         let Found::Directory(names) = at(path) else { continue };
         if names.iter().all(|name| gone.contains(&path.join(name))) {
             gone.insert(path.clone());
             clear.push(path.clone());
+        } else {
+            left.push(path.clone());
         }
     }
-    clear
+    (clear, left)
 }
 
 #[cfg(test)]
@@ -341,7 +346,7 @@ mod tests {
         tree
     }
 
-    /// Checks what is done to a tree, as `+dir/ +file -file -dir/`, or what stands in the way.
+    /// Checks what is done to a tree, as `+dir/ +file -file -dir/ =left/`, or what stands in the way.
     #[track_caller]
     fn check(old: &Manifest, new: &[&str], found: &str, expected: Result<&str, &[Obstacle]>) {
         let (new, found) = (files(new), tree(found));
@@ -352,7 +357,8 @@ mod tests {
             let clear = changes.clear.iter().map(|path| format!("-{}/", path.display()));
             assert!(changes.interim.files.is_superset(&old.files), "the interim notes have the old files");
             assert!(changes.interim.files.is_superset(&changes.manifest.files), "and the new ones");
-            make.chain(write).chain(remove).chain(clear).collect::<Vec<_>>().join(" ")
+            let left = changes.left.iter().map(|path| format!("={}/", path.display()));
+            make.chain(write).chain(remove).chain(clear).chain(left).collect::<Vec<_>>().join(" ")
         });
         assert_eq!(told, expected.map(str::to_owned).map_err(<[Obstacle]>::to_vec), "{found:?}");
     }
@@ -369,7 +375,12 @@ mod tests {
     #[test]
     fn only_what_the_manifest_names_and_nobody_needs_is_removed() {
         let old = manifest(&["a", "b", "d/run", "e/run", "gone"], &["d", "e", "f"]);
-        check(&old, &["a"], "a=new b c d/ d/run e/ e/run e/other f/ f/g/", Ok("-b -d/run -e/run -d/"));
+        check(
+            &old,
+            &["a"],
+            "a=new b c d/ d/run e/ e/run e/other f/ f/g/",
+            Ok("-b -d/run -e/run -d/ =f/ =e/"),
+        );
         // It was there before.
         check(&manifest(&["d/run"], &[]), &["a"], "d/ d/run", Ok("+a -d/run"));
         check(&manifest(&["d/e/run"], &["d", "d/e"]), &["a"], "d/ d/e/ d/e/run", Ok("+a -d/e/run -d/e/ -d/"));
