@@ -107,6 +107,17 @@ impl App {
         let root = plan.root().to_owned();
         Ok(App { name, root, user, log, run, grace, variables, processes, release })
     }
+
+    /// Returns all commands and values, and the user, each with the words that say what it is.
+    pub fn texts(&self) -> impl Iterator<Item = (String, &str)> {
+        let command = |process: &Process| format!("the command of `{}`", process.name);
+        let commands = self.processes.iter().map(move |process| (command(process), process.command.as_str()));
+        let release = self.release.iter().map(|text| ("the command of `release`".to_owned(), text.as_str()));
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| (format!("the variable `{name}`"), value.as_str()));
+        let user = self.user.iter().map(|user| ("the user".to_owned(), user.as_str()));
+        commands.chain(release).chain(variables).chain(user)
+    }
 }
 
 impl Process {

@@ -5,11 +5,16 @@
 //! `procman start` would have run: commands, ports and variables come from the [`plan`](crate::plan).
 
 pub mod app;
+pub mod compose;
 pub mod diff;
+pub mod kubernetes;
 pub mod manifest;
+pub mod names;
+pub mod nomad;
 pub mod quote;
 pub mod secret;
 pub mod template;
+pub mod yaml;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -171,17 +176,17 @@ impl Access {
 
 /// Returns the files that an app is in a format, ordered by name.
 pub fn render(format: Format, app: &App, templates: &Templates) -> Result<Vec<File>, ExportError> {
-    refuse_nul(format, app)?;
+    refuse_nul(app, format)?;
     let mut files = match format {
         Format::Systemd
         | Format::Launchd
         | Format::Supervisord
         | Format::Runit
         | Format::S6
-        | Format::Compose
-        | Format::Kubernetes
-        | Format::Nomad
         | Format::Quadlet => unwritten(format, templates)?,
+        Format::Compose => compose::render(app)?,
+        Format::Kubernetes => kubernetes::render(app)?,
+        Format::Nomad => nomad::render(app)?,
     };
     files.sort_by(|left, right| left.path.cmp(&right.path));
     check_paths(format, &files)?;
@@ -193,14 +198,12 @@ fn unwritten(format: Format, _: &Templates) -> Result<Vec<File>, ExportError> {
     Err(ExportError::Inexpressible { format, what, why })
 }
 
-/// Refuses what neither an argument nor a variable can hold, and a text file should not.
-fn refuse_nul(format: Format, app: &App) -> Result<(), ExportError> {
-    let variables = app.variables.iter().map(|(name, value)| (format!("the variable `{name}`"), value));
-    let commands =
-        app.processes.iter().map(|process| (format!("the command of `{}`", process.name), &process.command));
-    let release = app.release.iter().map(|command| ("the command of `release`".to_owned(), command));
-    match variables.chain(commands).chain(release).find(|(_, text)| text.contains('\0')) {
-        Some((what, _)) => Err(ExportError::Inexpressible { format, what, why: "it holds a NUL".to_owned() }),
+/// Refuses a NUL in a command, a value or the user's name: no process can be given one.
+pub fn refuse_nul(app: &App, format: Format) -> Result<(), ExportError> {
+    match app.texts().find(|(_, text)| text.contains('\0')) {
+        Some((what, _)) => {
+            Err(ExportError::Inexpressible { format, what, why: "it contains a NUL".to_owned() })
+        }
         None => Ok(()),
     }
 }
@@ -274,79 +277,4 @@ pub enum ExportError {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-pub mod tests {
-    //! Files as the tests of others have them, too.
-
-    use super::app::tests::torture;
-    use super::{Access, ExportError, File, Format, Templates, as_one, check_paths, render};
-
-    /// Returns a file.
-    pub fn file(path: &str, content: &str, access: Access) -> File {
-        File { path: path.into(), content: content.to_owned(), access }
-    }
-
-    #[test]
-    fn what_is_no_format_is_told_which_there_are() {
-        for format in Format::ALL {
-            assert_eq!(format.name().parse(), Ok(format));
-        }
-        let all = "systemd, launchd, supervisord, runit, s6, compose, kubernetes, nomad, quadlet";
-        for (text, words) in [
-            ("x", "`x` is no format"),
-            ("", "`` is no format"),
-            ("upstart", "`upstart` is a thing of the past, use `systemd` instead"),
-            ("inittab", "`inittab` is a thing of the past, use `systemd` instead"),
-            ("daemon", "`daemon` is a thing of the past, use `systemd` instead"),
-            ("bluepill", "`bluepill` is a thing of the past, use `supervisord` instead"),
-        ] {
-            let error = text.parse::<Format>().unwrap_err();
-            assert_eq!(error.to_string(), format!("{words}; there is {all}"));
-        }
-    }
-
-    #[test]
-    fn a_nul_is_refused_everywhere() {
-        let mut app = torture();
-        app.variables.push(("Z".to_owned(), "a\0b".to_owned()));
-        for format in Format::ALL {
-            let error = render(format, &app, &Templates::built_in()).unwrap_err();
-            let words = format!("the variable `Z` cannot be written for {format}: it holds a NUL");
-            assert_eq!(error.to_string(), words);
-        }
-    }
-
-    #[test]
-    fn no_file_leads_out_of_the_location_or_takes_the_place_of_another() {
-        let check = |paths: &[&str]| {
-            let files: Vec<File> = paths.iter().map(|path| file(path, "", Access::Public)).collect();
-            check_paths(Format::Runit, &files)
-        };
-        assert_eq!(check(&["a", "b/run", "b/c"]), Ok(()));
-        for paths in [&["../a"][..], &["/a"], &["a/../b"], &["."], &[""], &["a\nb"], &["a", "A"], &["a", "a"]]
-        {
-            assert!(matches!(check(paths), Err(ExportError::Path { .. })), "{paths:?}");
-        }
-    }
-
-    #[test]
-    fn several_files_are_one_text_with_their_names() {
-        let files = [file("a", "1\n", Access::Public), file("b/--c", "2", Access::Public)];
-        assert_eq!(as_one(Format::Systemd, &files[1..]), "2");
-        assert_eq!(as_one(Format::Systemd, &files), "# a\n1\n# b/--c\n2\n");
-        assert_eq!(as_one(Format::Launchd, &files), "<!-- a -->\n1\n<!-- b/- -c -->\n2\n");
-        assert_eq!(as_one(Format::Kubernetes, &files), "---\n# a\n1\n---\n# b/--c\n2\n");
-    }
-
-    #[test]
-    fn a_mode_may_be_that_of_a_copy_but_never_gives_a_secret_away() {
-        for access in [Access::Public, Access::Secret, Access::Executable] {
-            assert!(access.is_met_by(access.mode()));
-            assert!(!access.is_met_by(0o666) && !access.is_met_by(0o777) && !access.is_met_by(0));
-        }
-        assert!(Access::Public.is_met_by(0o664) && Access::Executable.is_met_by(0o775));
-        assert!(!Access::Public.is_met_by(0o600) && !Access::Public.is_met_by(0o755));
-        assert!(!Access::Secret.is_met_by(0o640) && !Access::Executable.is_met_by(0o644));
-        assert!(Access::Secret.is_met_by(0o400));
-    }
-}
+pub mod tests;

@@ -11,20 +11,144 @@ pub fn sh(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// Returns `text` so that Compose puts nothing in the place of a variable in it.
+///
+/// `$$` is a dollar sign (Compose file reference, Interpolation,
+/// <https://docs.docker.com/reference/compose-file/interpolation/>).
+pub fn compose(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+/// Returns `text` so that Kubernetes expands nothing in it, where it stands as a command, an argument or a value.
+///
+/// `$(NAME)` is expanded there, and `$$` is a dollar sign (Define Environment Variables for a Container,
+/// <https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/>). Every dollar
+/// sign is doubled, not only the one before a parenthesis: `$$`, the shell's own number, would become `$` otherwise, and
+/// the kubelet reads one byte, not one character, behind a lone one (third_party/forked/golang/expansion).
+pub fn kubernetes(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+/// Returns `text` so that a Nomad client expands nothing in it, where it stands in a driver's `config`.
+///
+/// A client reads each such text as a template of HCL once more, after the job was parsed
+/// (<https://github.com/hashicorp/nomad/issues/14972>, helper/pluginutils/hclutils in Nomad): `${"$"}` is a dollar sign,
+/// and `${"%"}` a percent sign, without a look at what stands before.
+pub fn nomad_config(text: &str) -> String {
+    let part = |part| match part {
+        Part::Text(text) => text,
+        Part::Sign(sign) => format!("${{\"{sign}\"}}"),
+    };
+    hcl_parts(text).into_iter().map(part).collect()
+}
+
+/// Returns `text` so that a Nomad client expands nothing in it, where it stands in `env`.
+///
+/// There `${name}` is looked up, and stays if nothing has that name; nothing escapes it (helper/args and
+/// client/taskenv in Nomad). What was looked up is not looked at again, so the dollar sign itself comes from the task's
+/// `meta`, which has to have one called `dollar`.
+pub fn nomad_env(text: &str) -> String {
+    text.replace("${", "${NOMAD_META_dollar}{")
+}
+
+/// A part of a text of HCL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What stands for itself.
+    Text(String),
+    /// A `$` or `%` that might open a template.
+    Sign(char),
+}
+
+/// Returns `text` in parts: each `$` and `%` of a run before an opening brace on its own.
+///
+/// HCL has `$${` for `${` (Template Literals, <https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md>). What three
+/// dollar signs and a brace are is not the same to all readers, nor to all writers; where a sign is an expression
+/// between the other parts, as in `"${"$"}{"`, they agree.
+pub fn hcl_parts(text: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let run = rest.len() - rest.trim_start_matches(['$', '%']).len();
+        let length = if run == 0 { rest.find(['$', '%']).unwrap_or(rest.len()) } else { run };
+        let (part, behind) = rest.split_at(length);
+        match parts.last_mut() {
+            _ if run > 0 && behind.starts_with('{') => parts.extend(part.chars().map(Part::Sign)),
+            Some(Part::Text(before)) => before.push_str(part),
+            Some(Part::Sign(_)) | None => parts.push(Part::Text(part.to_owned())),
+        }
+        rest = behind;
+    }
+    parts
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::process::Command;
+    use std::str::FromStr;
 
+    use hcl::eval::Evaluate;
     use proptest::{prop_assert_eq, proptest};
 
-    use super::sh;
+    use super::{compose, kubernetes, nomad_config, nomad_env, sh};
     use crate::trials::trials;
 
     #[test]
     fn a_word_of_a_shell_is_in_single_quotes() {
         assert_eq!(sh(""), "''");
         assert_eq!(sh(r"it's $HOME \"), r"'it'\''s $HOME \'");
+    }
+
+    /// Reads as Compose does (template/template.go in compose-go), where a variable would be a fault.
+    fn read_compose(text: &str) -> Option<String> {
+        let mut result = String::new();
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once('$') {
+            result.push_str(before);
+            result.push('$');
+            rest = behind.strip_prefix('$')?;
+        }
+        Some(result + rest)
+    }
+
+    /// Expands as Kubernetes does (third_party/forked/golang/expansion/expand.go), where a variable would be a fault.
+    fn read_kubernetes(text: &str) -> Option<Vec<u8>> {
+        let bytes = text.as_bytes();
+        let mut result = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            match (bytes[at], bytes.get(at + 1)) {
+                (b'$', Some(b'$')) => {
+                    result.push(b'$');
+                    at += 2;
+                }
+                (b'$', Some(b'(')) => return None,
+                (byte, _) => {
+                    result.push(byte);
+                    at += 1;
+                }
+            }
+        }
+        Some(result)
+    }
+
+    /// Reads as a client of Nomad does (helper/args/args.go), which knows every name and has a dollar sign in one.
+    fn read_nomad_env(text: &str) -> String {
+        let known = regex_lite::Regex::new(r"\$\{[a-zA-Z0-9_\-.]+\}").unwrap();
+        let value = |found: &regex_lite::Captures<'_>| match &found[0] {
+            "${NOMAD_META_dollar}" => "$".to_owned(),
+            other => format!("<{other}>"),
+        };
+        known.replace_all(text, value).into_owned()
+    }
+
+    #[test]
+    fn what_engines_would_expand_is_kept_from_them() {
+        assert_eq!(compose("$$ ${A} $B"), "$$$$ $${A} $$B");
+        assert_eq!(kubernetes("$(A) $$"), "$$(A) $$$$");
+        assert_eq!(nomad_config("a $B $${C} 100%{d"), r#"a $B ${"$"}${"$"}{C} 100${"%"}{d"#);
+        assert_eq!(nomad_env("a $B ${C}"), "a $B ${NOMAD_META_dollar}{C}");
     }
 
     proptest! {
@@ -35,6 +159,16 @@ mod tests {
             let script = format!("printf %s {}", sh(&text));
             let output = Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
             prop_assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+        }
+
+        #[test]
+        fn an_engine_reads_a_text_as_it_was(text in "([^\0]|[$%]{1,3}[{(]|[$%]|[A-Z]+[})]){0,20}") {
+            prop_assert_eq!(read_compose(&compose(&text)), Some(text.clone()));
+            prop_assert_eq!(read_kubernetes(&kubernetes(&text)), Some(text.clone().into_bytes()));
+            prop_assert_eq!(read_nomad_env(&nomad_env(&text)), text.clone());
+            // A client reads a text as a template without quotes, as this parser does.
+            let template = hcl::Template::from_str(&nomad_config(&text)).unwrap();
+            prop_assert_eq!(template.evaluate(&hcl::eval::Context::new()).unwrap(), text);
         }
     }
 }

@@ -1,0 +1,291 @@
+//! A job for Nomad, with a group a type, and a second one for the release phase.
+//!
+//! HCL is read twice: by whoever submits the job, who makes values of expressions, and by the client that runs it, which
+//! puts variables into the values. What is meant as it stands is kept from both ([`quote`] has the rules).
+
+use std::time::Duration;
+
+use hcl::expr::{Expression, Object, ObjectKey, TemplateExpr, Traversal, TraversalOperator, Variable};
+use hcl::structure::BlockBuilder;
+use hcl::{Block, Body, Identifier};
+use unicode_normalization::is_nfc;
+
+use crate::export::app::Port;
+use crate::export::names::{check_distinct, dns_label};
+use crate::export::quote::{self, Part};
+use crate::export::yaml::comment_lines;
+use crate::export::{Access, App, ExportError, File, Format, Process, refuse_nul};
+
+const FORMAT: Format = Format::Nomad;
+
+/// The job of the release phase.
+const RELEASE: &str = "release";
+
+/// What the port of a group is called.
+const PORT: &str = "app";
+
+/// Returns the files.
+pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
+    refuse_nul(app, FORMAT)?;
+    refuse_other_forms(app)?;
+    let image = dns_label(&app.name, "the app", FORMAT)?;
+    let mut services = Vec::new();
+    for process in app.processes.iter().filter(|process| process.port == Port::Bound) {
+        let what = format!("the type `{}`", process.name);
+        services.push((process, dns_label(&format!("{image}-{}", process.name), &what, FORMAT)?));
+    }
+    let labels = services.iter().map(|(process, service)| (process.name.as_str(), service.as_str()));
+    check_distinct(labels, FORMAT)?;
+
+    let mut job = Block::builder("job").add_label(app.name.as_str()).add_attribute(("type", "service"));
+    for process in &app.processes {
+        let service = services.iter().find(|(bound, _)| bound.name == process.name);
+        let service = service.map(|(_, service)| service.as_str());
+        job = job.add_block(group(app, process, service)?);
+    }
+    let about = comment(app, &app.name) + &service_comment(app);
+    let mut files = vec![file(app, &app.name, &about, &image, job.build())?];
+    let has_type = app.processes.iter().any(|process| process.name == RELEASE);
+    if let Some(command) = app.release.as_deref().filter(|_| !has_type) {
+        let name = format!("{}-{RELEASE}", app.name);
+        let about = comment(app, &name) + &release_comment(&name);
+        files.push(file(app, &name, &about, &image, release_job(app, &name, command)?)?);
+    }
+    Ok(files)
+}
+
+/// Returns a file with a job and the variable that says which image it runs.
+fn file(app: &App, name: &str, comment: &str, image: &str, job: Block) -> Result<File, ExportError> {
+    let variable = Block::builder("variable").add_label("image");
+    let variable = variable.add_attribute(("type", name_of("string"))).add_attribute(("default", image));
+    let body = Body::builder().add_block(variable.build()).add_block(job).build();
+    let content = comment_lines(comment) + "\n" + &written(&body)?;
+    let access = if app.variables.is_empty() { Access::Public } else { Access::Secret };
+    Ok(File { path: format!("{name}.nomad.hcl").into(), content, access })
+}
+
+fn group(app: &App, process: &Process, service: Option<&str>) -> Result<Block, ExportError> {
+    let mut group =
+        Block::builder("group").add_label(&process.name).add_attribute(("count", process.instances.len()));
+    let mut port = Expression::from(process.first_port().to_string());
+    if let Some(service) = service {
+        let label = Block::builder("port").add_label(PORT).build();
+        group = group.add_block(Block::builder("network").add_block(label).build());
+        let check = [("type", "tcp"), ("interval", "10s"), ("timeout", "5s")];
+        let check = Block::builder("check").add_attributes(check).build();
+        let names = [("name", service), ("port", PORT), ("provider", "nomad")];
+        group = group.add_block(Block::builder("service").add_attributes(names).add_block(check).build());
+        port = Expression::from(TemplateExpr::from(format!("${{NOMAD_PORT_{PORT}}}")));
+    }
+    let mut config = config(&process.command)?;
+    if service.is_some() {
+        config = config.add_attribute(("ports", vec![PORT]));
+    }
+    let mut environment = environment(app)?;
+    environment.insert(key("PORT"), port);
+    // Nomad counts instances from 0; a template's variables win over those of `env`.
+    let number = r#"{{ env "NOMAD_ALLOC_INDEX" | parseInt | add 1 }}"#;
+    let data = format!("PS={}.{number}\n", process.name);
+    let template = Block::builder("template").add_attribute(("data", text(&data)?));
+    let template = template.add_attribute(("destination", "local/ps.env")).add_attribute(("env", true));
+    let task = task(app, &process.name, config, environment)?.add_block(template.build());
+    Ok(group.add_block(task.build()).build())
+}
+
+fn release_job(app: &App, name: &str, command: &str) -> Result<Block, ExportError> {
+    let mut environment = environment(app)?;
+    environment.insert(key("PS"), Expression::from(format!("{RELEASE}.1")));
+    let task = task(app, RELEASE, config(command)?, environment)?.build();
+    // A release that failed is for people to look at, not to be tried again.
+    let restart = Block::builder("restart").add_attribute(("attempts", 0)).add_attribute(("mode", "fail"));
+    let again =
+        Block::builder("reschedule").add_attribute(("attempts", 0)).add_attribute(("unlimited", false));
+    let group =
+        Block::builder("group").add_label(RELEASE).add_block(restart.build()).add_block(again.build());
+    let job = Block::builder("job").add_label(name).add_attribute(("type", "batch"));
+    let job = job.add_block(Block::builder("parameterized").build());
+    Ok(job.add_block(group.add_block(task).build()).build())
+}
+
+fn task(
+    app: &App,
+    name: &str,
+    config: BlockBuilder,
+    environment: Object<ObjectKey, Expression>,
+) -> Result<BlockBuilder, ExportError> {
+    let mut task = Block::builder("task").add_label(name).add_attribute(("driver", "docker"));
+    if let Some(user) = &app.user {
+        task = task.add_attribute(("user", text(user)?));
+    }
+    task =
+        task.add_attribute(("kill_signal", "SIGTERM")).add_attribute(("kill_timeout", duration(app.grace)));
+    if app.variables.iter().any(|(_, value)| quote::nomad_env(value) != *value) {
+        task = task.add_block(Block::builder("meta").add_attribute(("dollar", "$")).build());
+    }
+    // A map, not a block: a name with a dot in it is no identifier.
+    Ok(task.add_block(config.build()).add_attribute(("env", Expression::Object(environment))))
+}
+
+fn config(command: &str) -> Result<BlockBuilder, ExportError> {
+    let variable = Traversal::new(name_of("var"), [TraversalOperator::GetAttr(identifier("image"))]);
+    let config = Block::builder("config").add_attribute(("image", variable));
+    // As process 1 a program would not be ended by a signal that it does not handle.
+    let config = config.add_attribute(("init", true)).add_attribute(("entrypoint", vec!["/bin/sh", "-c"]));
+    Ok(config.add_attribute(("args", vec![text(&quote::nomad_config(command))?])))
+}
+
+fn environment(app: &App) -> Result<Object<ObjectKey, Expression>, ExportError> {
+    let entry = |(name, value): &(String, String)| Ok((key(name), text(&quote::nomad_env(value))?));
+    app.variables.iter().map(entry).collect()
+}
+
+/// Returns an expression whose value is this very text.
+///
+/// The serialiser writes the parts of the text; what would open a template stands as an expression between them.
+fn text(value: &str) -> Result<Expression, ExportError> {
+    let parts = quote::hcl_parts(value);
+    if let [Part::Text(_)] | [] = parts.as_slice() {
+        return Ok(Expression::from(value));
+    }
+    let mut template = String::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => {
+                let quoted = written(&Expression::from(text))?;
+                let inner = quoted.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"'));
+                template.push_str(inner.unwrap_or_default());
+            }
+            Part::Sign(sign) => {
+                let quoted = written(&Expression::from(sign.to_string()))?;
+                template.push_str(&format!("${{{quoted}}}"));
+            }
+        }
+    }
+    Ok(Expression::from(TemplateExpr::from(template)))
+}
+
+fn written(value: &impl hcl::format::Format) -> Result<String, ExportError> {
+    let refused = |error: hcl::Error| ExportError::Inexpressible {
+        format: FORMAT,
+        what: "the app".to_owned(),
+        why: error.to_string(),
+    };
+    hcl::format::to_string(value).map_err(refused)
+}
+
+/// Refuses a text that Nomad would change: whatever it reads as HCL it brings into Unicode's normalization form C
+/// (cty's strings, <https://github.com/zclconf/go-cty/blob/main/docs/types.md>).
+fn refuse_other_forms(app: &App) -> Result<(), ExportError> {
+    let why = "it has characters in a form that HCL changes (not Unicode's normalization form C)".to_owned();
+    match app.texts().find(|(_, text)| !is_nfc(text)) {
+        Some((what, _)) => Err(ExportError::Inexpressible { format: FORMAT, what, why }),
+        None => Ok(()),
+    }
+}
+
+/// Returns a name of HCL that is written in this file.
+fn identifier(name: &str) -> Identifier {
+    Identifier::sanitized(name)
+}
+
+fn name_of(name: &str) -> Variable {
+    Variable::sanitized(name)
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::from(Expression::from(name))
+}
+
+/// Returns a time as Nomad reads it.
+fn duration(time: Duration) -> String {
+    if time.subsec_nanos() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+}
+
+fn comment(app: &App, name: &str) -> String {
+    let mut comment = format!(
+        "Written by procman for the app {}, as nomad; the next export overwrites it.\n\
+         \n\
+         To hand it over: nomad job run -var image=REGISTRY/NAME:TAG {name}.nomad.hcl\n\
+         The image's working directory has to be the app root.\n",
+        app.name
+    );
+    if !app.variables.is_empty() {
+        comment.push_str(
+            "The values of the environment files are in here, and whoever may read the job can read them in Nomad.\n",
+        );
+    }
+    comment
+}
+
+fn service_comment(app: &App) -> String {
+    let mut comment =
+        "Nomad chooses the PORT of what listens on one; what ended is started again by its own rules.\n"
+            .to_owned();
+    // The default of the client's setting.
+    if app.grace > Duration::from_secs(30) {
+        comment.push_str(
+            "A client cuts kill_timeout to its own max_kill_timeout, which is 30 seconds unless it is set.\n",
+        );
+    }
+    comment
+}
+
+fn release_comment(name: &str) -> String {
+    format!("That registers it; it runs with each: nomad job dispatch {name}\nIt has no PORT.\n")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use hcl::Body;
+    use proptest::{prop_assert_eq, prop_assume, proptest};
+    use unicode_normalization::is_nfc;
+
+    use super::{render, text, written};
+    use crate::export::app::tests::torture;
+    use crate::trials::trials;
+
+    /// Returns what a text is once it was written and evaluated.
+    fn read(value: &str) -> String {
+        let body = Body::builder().add_attribute(("a", text(value).unwrap())).build();
+        let written = written(&body).unwrap();
+        let read: std::collections::BTreeMap<String, String> =
+            hcl::eval::from_str(&written, &hcl::eval::Context::new()).unwrap();
+        read["a"].clone()
+    }
+
+    #[test]
+    fn texts_that_open_templates_are_texts() {
+        for value in
+            ["", "${", "$${A}", "$$${A} $${B} ${C}", "%{if}%%{", r#"\"${"$"}{A}""#, "a\n\t\u{1}\\", "$"]
+        {
+            assert_eq!(read(value), value);
+        }
+    }
+
+    #[test]
+    fn what_hcl_would_change_is_refused() {
+        let mut app = torture();
+        app.variables.push(("CAFE".to_owned(), "cafe\u{301}".to_owned()));
+        let error = render(&app).unwrap_err().to_string();
+        assert!(error.starts_with("the variable `CAFE` cannot be written for nomad: "), "{error}");
+    }
+
+    #[test]
+    fn a_task_has_a_dollar_only_if_a_value_needs_it() {
+        let mut app = torture();
+        assert!(render(&app).unwrap()[0].content.contains("dollar"));
+        app.variables.retain(|(name, _)| name != "DOLLAR");
+        assert!(!render(&app).unwrap()[0].content.contains("dollar"));
+    }
+
+    proptest! {
+        #![proptest_config(trials(200))]
+
+        #[test]
+        fn a_text_is_read_as_it_was(value in r#"([^\u{0}]|[$%]{1,3}\{|[$%"\\]|[a-z]\}){0,20}"#) {
+            prop_assume!(is_nfc(&value));
+            prop_assert_eq!(read(&value), value);
+        }
+    }
+}

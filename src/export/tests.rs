@@ -1,0 +1,169 @@
+//! What all formats have in common; and the torture app as those for clusters write it, compared with what was read and
+//! found good before.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::export::app::tests::torture;
+use crate::export::{
+    Access, ExportError, File, Format, Templates, as_one, check_paths, compose, kubernetes, nomad, render,
+};
+
+/// Compares files with `tests/golden/export/<format>`; with `PROCMAN_BLESS=1` in the environment, writes them there.
+#[track_caller]
+pub fn golden(format: Format, files: &[File]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/export").join(format.name());
+    if std::env::var_os("PROCMAN_BLESS").is_some_and(|value| value == "1") {
+        let _ = std::fs::remove_dir_all(&folder);
+        for file in files {
+            let path = folder.join(&file.path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, &file.content).unwrap();
+        }
+    }
+    for file in files {
+        let held = std::fs::read_to_string(folder.join(&file.path)).unwrap_or_default();
+        let (path, content) = (folder.join(&file.path), &file.content);
+        let hint = format!("{} differs: run PROCMAN_BLESS=1 cargo test and read the diff", path.display());
+        assert!(held == *content, "{hint}\n--- it says\n{held}\n--- it should say\n{content}");
+    }
+    let written: BTreeSet<PathBuf> = files.iter().map(|file| folder.join(&file.path)).collect();
+    assert_eq!(found(&folder), written, "other files than these are in {}", folder.display());
+}
+
+fn found(folder: &Path) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { found(&path) } else { BTreeSet::from([path]) }).collect()
+}
+
+#[test]
+fn compose_is_as_it_was() {
+    golden(Format::Compose, &compose::render(&torture()).unwrap());
+}
+
+#[test]
+fn kubernetes_is_as_it_was() {
+    golden(Format::Kubernetes, &kubernetes::render(&torture()).unwrap());
+}
+
+#[test]
+fn nomad_is_as_it_was() {
+    golden(Format::Nomad, &nomad::render(&torture()).unwrap());
+}
+
+#[test]
+fn values_are_for_their_owner_only() {
+    for files in
+        [compose::render, kubernetes::render, nomad::render].map(|render| render(&torture()).unwrap())
+    {
+        for file in files {
+            let has_values = file.content.contains("Grüße");
+            assert_eq!(has_values, file.access == Access::Secret, "{}", file.path.display());
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_written_for_kubernetes() {
+    for file in kubernetes::render(&torture()).unwrap() {
+        assert!(!file.content.contains("hunter2"), "{}", file.path.display());
+    }
+}
+
+#[test]
+fn a_nul_is_refused_wherever_it_stands() {
+    let mut apps = [torture(), torture(), torture(), torture()];
+    apps[0].variables[0].1.push('\0');
+    apps[1].processes[0].command.push('\0');
+    apps[2].release = Some("\0".to_owned());
+    apps[3].user = Some("\0".to_owned());
+    let whats = ["the variable `BACKSLASH`", "the command of `web`", "the command of `release`", "the user"];
+    for (app, expected) in apps.iter().zip(whats) {
+        for render in [compose::render, kubernetes::render, nomad::render] {
+            let Err(ExportError::Inexpressible { what, .. }) = render(app) else {
+                panic!("{expected}: written")
+            };
+            assert_eq!(what, expected);
+        }
+    }
+}
+
+#[test]
+fn a_release_that_is_a_type_runs_as_one_only() {
+    let mut app = torture();
+    app.processes[1].name = "release".to_owned();
+    let text = compose::render(&app).unwrap().remove(0).content;
+    assert!(text.matches("\n  release:\n").count() == 1 && !text.contains("depends_on"), "{text}");
+    assert!(kubernetes::render(&app).unwrap().iter().all(|file| !file.content.contains("kind: Job")));
+    assert_eq!(nomad::render(&app).unwrap().len(), 1);
+}
+
+/// Returns a file.
+pub fn file(path: &str, content: &str, access: Access) -> File {
+    File { path: path.into(), content: content.to_owned(), access }
+}
+
+#[test]
+fn what_is_no_format_is_told_which_there_are() {
+    for format in Format::ALL {
+        assert_eq!(format.name().parse(), Ok(format));
+    }
+    let all = "systemd, launchd, supervisord, runit, s6, compose, kubernetes, nomad, quadlet";
+    for (text, words) in [
+        ("x", "`x` is no format"),
+        ("", "`` is no format"),
+        ("upstart", "`upstart` is a thing of the past, use `systemd` instead"),
+        ("inittab", "`inittab` is a thing of the past, use `systemd` instead"),
+        ("daemon", "`daemon` is a thing of the past, use `systemd` instead"),
+        ("bluepill", "`bluepill` is a thing of the past, use `supervisord` instead"),
+    ] {
+        let error = text.parse::<Format>().unwrap_err();
+        assert_eq!(error.to_string(), format!("{words}; there is {all}"));
+    }
+}
+
+#[test]
+fn a_nul_is_refused_everywhere() {
+    let mut app = torture();
+    app.variables.push(("Z".to_owned(), "a\0b".to_owned()));
+    for format in Format::ALL {
+        let error = render(format, &app, &Templates::built_in()).unwrap_err();
+        let words = format!("the variable `Z` cannot be written for {format}: it contains a NUL");
+        assert_eq!(error.to_string(), words);
+    }
+}
+
+#[test]
+fn no_file_leads_out_of_the_location_or_takes_the_place_of_another() {
+    let check = |paths: &[&str]| {
+        let files: Vec<File> = paths.iter().map(|path| file(path, "", Access::Public)).collect();
+        check_paths(Format::Runit, &files)
+    };
+    assert_eq!(check(&["a", "b/run", "b/c"]), Ok(()));
+    for paths in [&["../a"][..], &["/a"], &["a/../b"], &["."], &[""], &["a\nb"], &["a", "A"], &["a", "a"]] {
+        assert!(matches!(check(paths), Err(ExportError::Path { .. })), "{paths:?}");
+    }
+}
+
+#[test]
+fn several_files_are_one_text_with_their_names() {
+    let files = [file("a", "1\n", Access::Public), file("b/--c", "2", Access::Public)];
+    assert_eq!(as_one(Format::Systemd, &files[1..]), "2");
+    assert_eq!(as_one(Format::Systemd, &files), "# a\n1\n# b/--c\n2\n");
+    assert_eq!(as_one(Format::Launchd, &files), "<!-- a -->\n1\n<!-- b/- -c -->\n2\n");
+    assert_eq!(as_one(Format::Kubernetes, &files), "---\n# a\n1\n---\n# b/--c\n2\n");
+}
+
+#[test]
+fn a_mode_may_be_that_of_a_copy_but_never_gives_a_secret_away() {
+    for access in [Access::Public, Access::Secret, Access::Executable] {
+        assert!(access.is_met_by(access.mode()));
+        assert!(!access.is_met_by(0o666) && !access.is_met_by(0o777) && !access.is_met_by(0));
+    }
+    assert!(Access::Public.is_met_by(0o664) && Access::Executable.is_met_by(0o775));
+    assert!(!Access::Public.is_met_by(0o600) && !Access::Public.is_met_by(0o755));
+    assert!(!Access::Secret.is_met_by(0o640) && !Access::Executable.is_met_by(0o644));
+    assert!(Access::Secret.is_met_by(0o400));
+}
