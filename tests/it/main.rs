@@ -16,6 +16,7 @@ mod clients;
 mod control;
 mod defaults;
 mod examples;
+mod export_cluster;
 mod faults;
 mod faults_clocks;
 mod faults_containment;
