@@ -13,7 +13,9 @@ pub mod names;
 pub mod nomad;
 pub mod quote;
 pub mod secret;
+pub mod systemd;
 pub mod template;
+pub mod unit;
 pub mod yaml;
 
 use std::collections::BTreeSet;
@@ -178,12 +180,10 @@ impl Access {
 pub fn render(format: Format, app: &App, templates: &Templates) -> Result<Vec<File>, ExportError> {
     refuse_nul(app, format)?;
     let mut files = match format {
-        Format::Systemd
-        | Format::Launchd
-        | Format::Supervisord
-        | Format::Runit
-        | Format::S6
-        | Format::Quadlet => unwritten(format, templates)?,
+        Format::Systemd => systemd::render(app, templates)?,
+        Format::Launchd | Format::Supervisord | Format::Runit | Format::S6 | Format::Quadlet => {
+            unwritten(format, templates)?
+        }
         Format::Compose => compose::render(app)?,
         Format::Kubernetes => kubernetes::render(app)?,
         Format::Nomad => nomad::render(app)?,

@@ -82,6 +82,57 @@ pub fn hcl_parts(text: &str) -> Vec<Part> {
     parts
 }
 
+/// Returns `text` as one word of a command line of systemd, such as `ExecStart=`.
+///
+/// Between double quotes blanks are kept and C-style escapes stand for what could end the quotes or the line: a backslash,
+/// a double quote, a control character (systemd.syntax(7), "Quoting"). `%%` stands for a percent sign, which would begin
+/// a specifier (systemd.unit(5), "Specifiers"), and `$$` for a dollar, which would begin a variable (systemd.service(5),
+/// "Command lines"). Quadlet splits and escapes its `Exec=` by the same rules and leaves percent and dollar to systemd.
+pub fn systemd_word(text: &str) -> String {
+    let mut word = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '\\' => word.push_str(r"\\"),
+            '"' => word.push_str("\\\""),
+            '%' => word.push_str("%%"),
+            '$' => word.push_str("$$"),
+            '\n' => word.push_str(r"\n"),
+            '\t' => word.push_str(r"\t"),
+            _ if character.is_ascii_control() => word.push_str(&format!(r"\x{:02x}", u32::from(character))),
+            _ => word.push(character),
+        }
+    }
+    word.push('"');
+    word
+}
+
+/// Returns a path as the value of a setting of systemd that is not split into words, such as `WorkingDirectory=`.
+///
+/// Such a value goes to the end of the line and is neither unquoted nor unescaped; `%%` stands for a percent sign
+/// (systemd.unit(5), "Specifiers"). Blanks at the end of a line are dropped, and a backslash there continues it
+/// (systemd.syntax(7)), so a slash is put behind them, which means nothing in the path of a directory. A path with a
+/// control character is refused before it comes here.
+pub fn systemd_directory(path: &str) -> String {
+    let end = if path.ends_with(|last: char| last.is_whitespace() || last == '\\') { "/" } else { "" };
+    format!("{}{end}", path.replace('%', "%%"))
+}
+
+/// Returns a value for a file that `EnvironmentFile=` of systemd names.
+///
+/// In double quotes a value may span lines, and a backslash before one of `` "\`$ `` stands for that character; before
+/// any other it stands for itself (systemd.exec(5), "EnvironmentFile="). Nothing is expanded.
+pub fn systemd_environment(value: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in value.chars() {
+        if matches!(character, '"' | '\\' | '`' | '$') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted.push('"');
+    quoted
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

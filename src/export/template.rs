@@ -16,7 +16,12 @@ use crate::export::quote;
 use crate::export::{ExportError, Format};
 
 /// Every template that is built in, by its name.
-const BUILT_IN: &[(&str, &str)] = &[];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("systemd/app.target", include_str!("templates/systemd/app.target")),
+    ("systemd/environment", include_str!("templates/systemd/environment")),
+    ("systemd/process.service", include_str!("templates/systemd/process.service")),
+    ("systemd/release.service", include_str!("templates/systemd/release.service")),
+];
 
 /// What text-shaped formats are written with.
 #[derive(Debug)]
@@ -65,6 +70,9 @@ impl Templates {
 /// Adds a filter for each quoting rule.
 fn add_filters(environment: &mut Environment) {
     environment.add_filter("sh", |text: &str| quote::sh(text));
+    environment.add_filter("systemd_directory", |text: &str| quote::systemd_directory(text));
+    environment.add_filter("systemd_environment", |text: &str| quote::systemd_environment(text));
+    environment.add_filter("systemd_word", |text: &str| quote::systemd_word(text));
 }
 
 /// Returns what is wrong with a template, and in which line. minijinja names the culprit, never its value.

@@ -3,54 +3,27 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+pub mod golden;
+pub mod reader;
 
 use crate::export::app::tests::torture;
 use crate::export::{
     Access, ExportError, File, Format, Templates, as_one, check_paths, compose, kubernetes, nomad, render,
 };
 
-/// Compares files with `tests/golden/export/<format>`; with `PROCMAN_BLESS=1` in the environment, writes them there.
-#[track_caller]
-pub fn golden(format: Format, files: &[File]) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/export").join(format.name());
-    if std::env::var_os("PROCMAN_BLESS").is_some_and(|value| value == "1") {
-        let _ = std::fs::remove_dir_all(&folder);
-        for file in files {
-            let path = folder.join(&file.path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, &file.content).unwrap();
-        }
-    }
-    for file in files {
-        let held = std::fs::read_to_string(folder.join(&file.path)).unwrap_or_default();
-        let (path, content) = (folder.join(&file.path), &file.content);
-        let hint = format!("{} differs: run PROCMAN_BLESS=1 cargo test and read the diff", path.display());
-        assert!(held == *content, "{hint}\n--- it says\n{held}\n--- it should say\n{content}");
-    }
-    let written: BTreeSet<PathBuf> = files.iter().map(|file| folder.join(&file.path)).collect();
-    assert_eq!(found(&folder), written, "other files than these are in {}", folder.display());
-}
-
-fn found(folder: &Path) -> BTreeSet<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { found(&path) } else { BTreeSet::from([path]) }).collect()
-}
-
 #[test]
 fn compose_is_as_it_was() {
-    golden(Format::Compose, &compose::render(&torture()).unwrap());
+    golden::check(Format::Compose, &compose::render(&torture()).unwrap());
 }
 
 #[test]
 fn kubernetes_is_as_it_was() {
-    golden(Format::Kubernetes, &kubernetes::render(&torture()).unwrap());
+    golden::check(Format::Kubernetes, &kubernetes::render(&torture()).unwrap());
 }
 
 #[test]
 fn nomad_is_as_it_was() {
-    golden(Format::Nomad, &nomad::render(&torture()).unwrap());
+    golden::check(Format::Nomad, &nomad::render(&torture()).unwrap());
 }
 
 #[test]
