@@ -11,6 +11,7 @@ pub mod kubernetes;
 pub mod manifest;
 pub mod names;
 pub mod nomad;
+pub mod quadlet;
 pub mod quote;
 pub mod secret;
 pub mod systemd;
@@ -181,12 +182,11 @@ pub fn render(format: Format, app: &App, templates: &Templates) -> Result<Vec<Fi
     refuse_nul(app, format)?;
     let mut files = match format {
         Format::Systemd => systemd::render(app, templates)?,
-        Format::Launchd | Format::Supervisord | Format::Runit | Format::S6 | Format::Quadlet => {
-            unwritten(format, templates)?
-        }
+        Format::Launchd | Format::Supervisord | Format::Runit | Format::S6 => unwritten(format, templates)?,
         Format::Compose => compose::render(app)?,
         Format::Kubernetes => kubernetes::render(app)?,
         Format::Nomad => nomad::render(app)?,
+        Format::Quadlet => quadlet::render(app, templates)?,
     };
     files.sort_by(|left, right| left.path.cmp(&right.path));
     check_paths(format, &files)?;

@@ -17,6 +17,10 @@ use crate::export::{ExportError, Format};
 
 /// Every template that is built in, by its name.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("quadlet/environment", include_str!("templates/quadlet/environment")),
+    ("quadlet/process.container", include_str!("templates/quadlet/process.container")),
+    ("quadlet/release.container", include_str!("templates/quadlet/release.container")),
+    ("quadlet/service.environment", include_str!("templates/quadlet/service.environment")),
     ("systemd/app.target", include_str!("templates/systemd/app.target")),
     ("systemd/environment", include_str!("templates/systemd/environment")),
     ("systemd/process.service", include_str!("templates/systemd/process.service")),
