@@ -8,6 +8,7 @@ pub mod app;
 pub mod compose;
 pub mod diff;
 pub mod kubernetes;
+pub mod launchd;
 pub mod manifest;
 pub mod names;
 pub mod nomad;
@@ -182,7 +183,8 @@ pub fn render(format: Format, app: &App, templates: &Templates) -> Result<Vec<Fi
     refuse_nul(app, format)?;
     let mut files = match format {
         Format::Systemd => systemd::render(app, templates)?,
-        Format::Launchd | Format::Supervisord | Format::Runit | Format::S6 => unwritten(format, templates)?,
+        Format::Launchd => launchd::render(app)?,
+        Format::Supervisord | Format::Runit | Format::S6 => unwritten(format, templates)?,
         Format::Compose => compose::render(app)?,
         Format::Kubernetes => kubernetes::render(app)?,
         Format::Nomad => nomad::render(app)?,

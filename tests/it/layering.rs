@@ -31,11 +31,21 @@ const TABLE: &[Row] = &[
     // The types know no bytes, and the bytes no sockets. What clients have written is quoted.
     ("control", &["quote"], &["base64", "memchr", "serde", "serde_json"]),
     // An app is made of a plan. Templates are minijinja's, which serde hands the variables to; the manifest is JSON, and
-    // similar shows what would change. serde_saphyr writes YAML and hcl HCL, which holds one of Unicode's forms only.
+    // similar shows what would change. serde_saphyr writes YAML, plist the
+    // lists of launchd, and hcl HCL, which holds one of Unicode's forms only.
     (
         "export",
         &["quote", "procfile", "formation", "plan"],
-        &["hcl", "minijinja", "serde", "serde_json", "serde_saphyr", "similar", "unicode_normalization"],
+        &[
+            "hcl",
+            "minijinja",
+            "plist",
+            "serde",
+            "serde_json",
+            "serde_saphyr",
+            "similar",
+            "unicode_normalization",
+        ],
     ),
     // tokio waits for what nix opens; signal_hook where there is no signalfd. jiff reads the time zone of the machine.
     ("sys", &["process", "quote"], &["jiff", "nix", "signal_hook", "tokio"]),

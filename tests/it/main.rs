@@ -17,6 +17,7 @@ mod control;
 mod defaults;
 mod examples;
 mod export_cluster;
+mod export_launchd;
 mod export_systemd;
 mod faults;
 mod faults_clocks;

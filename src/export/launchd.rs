@@ -1,0 +1,128 @@
+//! Property lists for launchd: one a service, for an instance or for the release phase.
+//!
+//! A serialiser writes them, so that they cannot be malformed. They hold the values of the variables, for launchd reads no
+//! other file, and are for their owner's eyes. The same list works for a user (`~/Library/LaunchAgents`) and for the
+//! system (`/Library/LaunchDaemons`); only there does `UserName` mean anything. See launchd.plist(5).
+
+use plist::{Dictionary, Value};
+
+use crate::export::{Access, App, ExportError, File, Format, unit};
+
+/// What one property list runs.
+struct Job<'a> {
+    name: String,
+    command: &'a str,
+    /// The computed variables.
+    computed: Vec<(&'a str, String)>,
+    start: Start,
+}
+
+/// When launchd starts a job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// As soon as it knows it, and again whenever it fails.
+    Always,
+    /// When somebody says so.
+    Asked,
+}
+
+/// Returns the property lists of an app.
+pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
+    let why = "it contains a character that XML does not have, such as a NUL, or a carriage return";
+    unit::check(app, Format::Launchd, is_xml_character, why)?;
+    let jobs = app.processes.iter().flat_map(|process| {
+        process.instances.iter().map(move |instance| Job {
+            name: unit::name(app, process, instance),
+            command: &process.command,
+            computed: vec![("PORT", instance.port.to_string()), ("PS", instance.name.clone())],
+            start: Start::Always,
+        })
+    });
+    let release = app.release.as_ref().map(|command| Job {
+        name: unit::release_name(app),
+        command,
+        computed: vec![("PS", "release.1".to_owned())],
+        start: Start::Asked,
+    });
+    jobs.chain(release).map(|job| file(app, &job)).collect()
+}
+
+/// Returns the property list of a job, with a comment behind its two opening lines, which have to come first.
+fn file(app: &App, job: &Job) -> Result<File, ExportError> {
+    let mut bytes = Vec::new();
+    let written = Value::Dictionary(dictionary(app, job)?).to_writer_xml(&mut bytes);
+    let text = written.ok().and_then(|()| String::from_utf8(bytes).ok());
+    // Every text has been looked at, and writing to memory does not fail.
+    let text = text.ok_or_else(|| unit::inexpressible(Format::Launchd, job.name.clone(), "it is not XML"))?;
+    let (opening, list) = text.split_at(text.find("<plist").unwrap_or_default());
+    let content = format!("{opening}{}{list}\n", comment(app, job));
+    Ok(File { path: format!("{}.plist", job.name).into(), content, access: Access::Secret })
+}
+
+fn dictionary(app: &App, job: &Job) -> Result<Dictionary, ExportError> {
+    let root = unit::root(app, Format::Launchd)?;
+    let log = unit::text(&app.log, Format::Launchd, "the directory for logs")?;
+    let log = Value::from(format!("{}/{}.log", log.trim_end_matches('/'), job.name));
+    let variables = app.variables.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+    let computed = job.computed.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())));
+    // 0 would mean without end, and launchd counts in a C int.
+    let exit_time_out = unit::seconds(app.grace).clamp(1, u64::from(i32::MAX.unsigned_abs()));
+    let arguments = ["/bin/sh", "-c", job.command].map(Value::from).to_vec();
+    let mut list = Dictionary::new();
+    let mut set = |key: &str, value: Value| {
+        list.insert(key.to_owned(), value);
+    };
+    set("Label", Value::from(job.name.as_str()));
+    set("ProgramArguments", Value::Array(arguments));
+    set("WorkingDirectory", Value::from(root));
+    set("EnvironmentVariables", Value::Dictionary(variables.chain(computed).collect()));
+    if let Some(user) = &app.user {
+        set("UserName", Value::from(user.as_str()));
+    }
+    match job.start {
+        Start::Always => {
+            let only_failed = Dictionary::from_iter([("SuccessfulExit", Value::from(false))]);
+            set("RunAtLoad", Value::from(true));
+            set("KeepAlive", Value::Dictionary(only_failed));
+        }
+        Start::Asked => set("RunAtLoad", Value::from(false)),
+    }
+    set("ExitTimeOut", Value::from(exit_time_out));
+    set("StandardOutPath", log.clone());
+    set("StandardErrorPath", log);
+    Ok(list)
+}
+
+/// Returns what a reader of the file should know.
+fn comment(app: &App, job: &Job) -> String {
+    let (app, name) = (&app.name, &job.name);
+    let first = format!("Written by procman: `{app}` for launchd. The next export overwrites this file.");
+    let rest = match job.start {
+        Start::Always => {
+            "A failed instance is started again after ten seconds at the earliest, and without an end: launchd has no \
+             limit."
+                .to_owned()
+        }
+        Start::Asked => format!(
+            "The release phase: nothing starts it by itself. `launchctl kickstart gui/$UID/{name}` does, for the \
+             system `launchctl kickstart system/{name}`."
+        ),
+    };
+    // Two hyphens would end a comment, and names may contain them: <https://www.w3.org/TR/xml/#sec-comments>.
+    let text = format!(" {first}\n     {rest} ").replace("--", "- -").replace("--", "- -");
+    format!("<!--{text}-->\n")
+}
+
+/// Returns whether XML has a character: <https://www.w3.org/TR/xml/#charsets>. A carriage return is one, but readers make a
+/// newline of it.
+fn is_xml_character(character: char) -> bool {
+    match character {
+        '\t' | '\n' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        _ => character >= ' ',
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
