@@ -12,9 +12,15 @@ pub mod launchd;
 pub mod manifest;
 pub mod names;
 pub mod nomad;
+mod packed;
 pub mod quadlet;
 pub mod quote;
+mod refusal;
+pub mod runit;
+pub mod s6;
 pub mod secret;
+mod service;
+pub mod supervisord;
 pub mod systemd;
 pub mod template;
 pub mod unit;
@@ -184,7 +190,9 @@ pub fn render(format: Format, app: &App, templates: &Templates) -> Result<Vec<Fi
     let mut files = match format {
         Format::Systemd => systemd::render(app, templates)?,
         Format::Launchd => launchd::render(app)?,
-        Format::Supervisord | Format::Runit | Format::S6 => unwritten(format, templates)?,
+        Format::Supervisord => supervisord::render(app, templates)?,
+        Format::Runit => runit::render(app, templates)?,
+        Format::S6 => s6::render(app, templates)?,
         Format::Compose => compose::render(app)?,
         Format::Kubernetes => kubernetes::render(app)?,
         Format::Nomad => nomad::render(app)?,
@@ -193,11 +201,6 @@ pub fn render(format: Format, app: &App, templates: &Templates) -> Result<Vec<Fi
     files.sort_by(|left, right| left.path.cmp(&right.path));
     check_paths(format, &files)?;
     Ok(files)
-}
-
-fn unwritten(format: Format, _: &Templates) -> Result<Vec<File>, ExportError> {
-    let (what, why) = ("the app".to_owned(), "procman does not know how yet".to_owned());
-    Err(ExportError::Inexpressible { format, what, why })
 }
 
 /// Refuses a NUL in a command, a value or the user's name: no process can be given one.
@@ -218,8 +221,19 @@ fn check_paths(format: Format, files: &[File]) -> Result<(), ExportError> {
         if !is_below(path) {
             return refuse("it is not a path below the location");
         }
-        // Some disks know no case.
-        if !seen.insert(path.to_string_lossy().to_lowercase()) {
+        let name = match format {
+            // Files are variables there, such as `http_proxy` and `HTTP_PROXY`, for systems whose disks know case.
+            Format::Runit | Format::S6 => path.to_string_lossy().into_owned(),
+            // Some disks know no case.
+            Format::Systemd
+            | Format::Launchd
+            | Format::Supervisord
+            | Format::Compose
+            | Format::Kubernetes
+            | Format::Nomad
+            | Format::Quadlet => path.to_string_lossy().to_lowercase(),
+        };
+        if !seen.insert(name) {
             return refuse("another file has that name too");
         }
     }

@@ -133,6 +133,65 @@ pub fn systemd_environment(value: &str) -> String {
     quoted
 }
 
+/// Returns `text` as one word of a `command` of supervisord, or nothing if it has line ends, which end the setting.
+///
+/// Python's `shlex` reads it as a shell would (<https://docs.python.org/3/library/shlex.html#parsing-rules>). Before that
+/// `configparser` has cut off what begins with a `#` or `;` behind a blank, quoted or not, `%(here)s` has been replaced
+/// wherever it stands, and `%%` has become `%` (supervisor/options.py: `UnhosedConfigParser`, `expand`). Ending the quotes
+/// and beginning them again keeps the characters apart.
+pub fn supervisord_argument(text: &str) -> Option<String> {
+    if text.contains(['\n', '\r']) {
+        return None;
+    }
+    let mut apart = String::with_capacity(text.len() + 2);
+    let mut last = None;
+    for character in sh(text).chars() {
+        let is_comment = matches!(character, '#' | ';') && last.is_some_and(is_blank_of_python);
+        let is_expanded = character == '(' && last == Some('%');
+        apart.push_str(if is_comment || is_expanded { "''" } else { "" });
+        apart.push_str(if character == '%' { "%" } else { "" });
+        apart.push(character);
+        last = Some(character);
+    }
+    Some(apart)
+}
+
+/// Returns `text` as a value of an `environment` of supervisord, or nothing if it cannot be quoted there.
+///
+/// `shlex` does not escape anything there (`posix=False`), so a value is between those quotes that are not in it, and
+/// quotes at its ends are taken off (supervisor/datatypes.py: `dict_of_key_value_pairs`). For the rest see
+/// [`supervisord_argument`].
+pub fn supervisord_variable(text: &str) -> Option<String> {
+    let is_bare = |quote: char| text.starts_with(quote) || text.ends_with(quote);
+    let quote = if text.contains('"') { '\'' } else { '"' };
+    if text.contains(quote) || is_bare('"') || is_bare('\'') {
+        return None;
+    }
+    supervisord_line(text).map(|line| format!("{quote}{line}{quote}"))
+}
+
+/// Returns `text` as a value of supervisord that is not divided, such as a directory, or nothing if it cannot be written.
+pub fn supervisord_setting(text: &str) -> Option<String> {
+    let is_bare = |end: Option<char>| end.is_none_or(is_blank_of_python);
+    if is_bare(text.chars().next()) || is_bare(text.chars().next_back()) {
+        return None;
+    }
+    supervisord_line(text)
+}
+
+/// Returns `text` with every `%` escaped, or nothing if supervisord would not see all of it.
+fn supervisord_line(text: &str) -> Option<String> {
+    let mut pairs = text.chars().zip(text.chars().skip(1));
+    let is_cut = pairs.any(|(blank, mark)| is_blank_of_python(blank) && matches!(mark, '#' | ';'));
+    let is_seen = !is_cut && !text.contains(['\0', '\n', '\r']) && !text.contains("%(here)s");
+    is_seen.then(|| text.replace('%', "%%"))
+}
+
+/// Returns whether Python's `str.isspace` says so, which counts the separators of ASCII too.
+fn is_blank_of_python(character: char) -> bool {
+    character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -112,12 +112,15 @@ fn a_nul_is_refused_everywhere() {
 fn no_file_leads_out_of_the_location_or_takes_the_place_of_another() {
     let check = |paths: &[&str]| {
         let files: Vec<File> = paths.iter().map(|path| file(path, "", Access::Public)).collect();
-        check_paths(Format::Runit, &files)
+        check_paths(Format::Systemd, &files)
     };
     assert_eq!(check(&["a", "b/run", "b/c"]), Ok(()));
     for paths in [&["../a"][..], &["/a"], &["a/../b"], &["."], &[""], &["a\nb"], &["a", "A"], &["a", "a"]] {
         assert!(matches!(check(paths), Err(ExportError::Path { .. })), "{paths:?}");
     }
+    // The names of variables, which differ in their case alone.
+    let files = ["env/http_proxy", "env/HTTP_PROXY"].map(|path| file(path, "", Access::Secret));
+    assert_eq!(check_paths(Format::Runit, &files), Ok(()));
 }
 
 #[test]

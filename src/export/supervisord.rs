@@ -1,0 +1,263 @@
+//! A configuration of supervisord: a program for each instance, and a group of them.
+//!
+//! The rules are those of <https://supervisord.org/configuration.html>, and where that is silent those of supervisor
+//! 4.2: Python's `configparser` reads the lines, `%` expands what is left, and `shlex` divides commands and variables.
+
+use serde::Serialize;
+
+use crate::export::packed::{can_unpack, pack, unpacking};
+use crate::export::refusal::{inexpressible, path, variable};
+use crate::export::template::Templates;
+use crate::export::{Access, App, ExportError, File, Format, Instance, Process, quote};
+
+/// Returns the one file: `shop.conf`.
+pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError> {
+    let log = setting("the log directory", path(FORMAT, "the log directory", &app.log)?)?;
+    if log.contains('%') {
+        return Err(inexpressible(FORMAT, "the log directory", "supervisord expands a `%` there twice"));
+    }
+    let instances = app
+        .processes
+        .iter()
+        .flat_map(|process| process.instances.iter().map(move |instance| program(app, process, instance)));
+    let context = Context {
+        app: &app.name,
+        directory: setting("the app root", path(FORMAT, "the app root", &app.root)?)?,
+        user: app.user.as_deref().map(|user| setting("the user", user)).transpose()?,
+        log,
+        grace: whole_seconds(app),
+        programs: instances.collect::<Result<_, _>>()?,
+    };
+    let content = templates.render("supervisord/app.conf", context)?;
+    Ok(vec![File { path: format!("{}.conf", app.name).into(), content, access: Access::Secret }])
+}
+
+const FORMAT: Format = Format::Supervisord;
+
+/// What the template sees. All texts are fit to stand behind an `=`.
+#[derive(Serialize)]
+struct Context<'a> {
+    app: &'a str,
+    directory: String,
+    user: Option<String>,
+    log: String,
+    grace: u64,
+    programs: Vec<Program>,
+}
+
+#[derive(Serialize)]
+struct Program {
+    name: String,
+    command: String,
+    environment: Vec<Variable>,
+}
+
+#[derive(Serialize)]
+struct Variable {
+    name: String,
+    value: String,
+}
+
+fn program(app: &App, process: &Process, instance: &Instance) -> Result<Program, ExportError> {
+    let mut environment = Vec::new();
+    let mut packed = Vec::new();
+    for (name, value) in &app.variables {
+        let value = match quote::supervisord_variable(value) {
+            Some(quoted) => quoted,
+            None if can_unpack(name) => {
+                packed.push(name.as_str());
+                // Packed, there is nothing left in it that could not be quoted.
+                quote::supervisord_variable(&pack(value)).unwrap_or_default()
+            }
+            None => {
+                let why =
+                    "supervisord cannot quote its value, and a shell cannot set a variable of this name";
+                return Err(inexpressible(FORMAT, variable(name), why));
+            }
+        };
+        environment.push(Variable { name: name.clone(), value });
+    }
+    let computed = [("PORT", instance.port.to_string()), ("PS", instance.name.clone())];
+    environment.extend(
+        computed.map(|(name, value)| Variable { name: name.to_owned(), value: format!("\"{value}\"") }),
+    );
+    let command = unpacking(&process.command, &packed);
+    let command = quote::supervisord_argument(&command).ok_or_else(|| {
+        inexpressible(FORMAT, format!("the command of `{}`", process.name), "it is more than one line")
+    })?;
+    let name = format!("{}-{}-{}", app.name, process.name, instance.number);
+    Ok(Program { name, command, environment })
+}
+
+/// Returns a text that stands unquoted behind an `=`.
+fn setting(what: &str, text: &str) -> Result<String, ExportError> {
+    quote::supervisord_setting(text).ok_or_else(|| {
+        let why = "supervisord would take part of it for a comment, for blanks, for a line or for `%(here)s`";
+        inexpressible(FORMAT, what, why)
+    })
+}
+
+/// Returns the grace period, rounded up: supervisord knows whole seconds.
+fn whole_seconds(app: &App) -> u64 {
+    app.grace.as_secs() + u64::from(app.grace.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    //! The reader here is written from supervisor's and Python's sources, and shares nothing with what writes.
+
+    use std::collections::BTreeMap;
+
+    use proptest::collection::vec;
+    use proptest::sample::select;
+    use proptest::strategy::Strategy;
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::render;
+    use crate::export::app::tests::torture;
+    use crate::export::template::Templates;
+    use crate::export::tests::golden;
+    use crate::export::{App, Format, quote};
+    use crate::trials::trials;
+
+    #[test]
+    fn supervisord_is_as_it_was() {
+        golden::check(Format::Supervisord, &render(&torture(), &Templates::built_in()).unwrap());
+    }
+
+    /// Checks why an app is refused.
+    #[track_caller]
+    fn check_refused(app: &App, expected: &str) {
+        let error = render(app, &Templates::built_in()).unwrap_err().to_string();
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn what_supervisord_would_mangle_is_refused() {
+        let mut app = torture();
+        app.variables = vec![("a.b".to_owned(), "one\ntwo".to_owned())];
+        check_refused(
+            &app,
+            "the variable `a.b` cannot be written for supervisord: supervisord cannot quote its value, and a shell \
+             cannot set a variable of this name",
+        );
+        let mut app = torture();
+        app.processes[0].command.push_str("\nx");
+        check_refused(
+            &app,
+            "the command of `web` cannot be written for supervisord: it is more than one line",
+        );
+        check_refused(
+            &App { log: "/var/log/100%".into(), ..torture() },
+            "the log directory cannot be written for supervisord: supervisord expands a `%` there twice",
+        );
+        let why = "supervisord would take part of it for a comment, for blanks, for a line or for `%(here)s`";
+        for root in ["/a #b", "/a ;b", "/a ", "/a\nb=c", "/%(here)s"] {
+            check_refused(
+                &App { root: root.into(), ..torture() },
+                &format!("the app root cannot be written for supervisord: {why}"),
+            );
+        }
+        check_refused(
+            &App { user: Some("a\nb=c".to_owned()), ..torture() },
+            &format!("the user cannot be written for supervisord: {why}"),
+        );
+    }
+
+    /// Returns texts in which what is special to supervisord is no rarity.
+    fn text() -> impl Strategy<Value = String> {
+        const PIECES: &[&str] = &[
+            "a", "B", "1", " ", "\t", "'", "\"", "\\", "%", "%%", "%s", "%(here)s", "(", "#", ";", " #",
+            " ;", "=", ",", "[", "]", ":", "$", "`", "\u{1c}", "\u{85}", "\u{a0}", "\u{2028}", "é", "🚀",
+        ];
+        vec(select(PIECES), 0..20).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Returns the value of a line `name=value`, as `UnhosedConfigParser` and `expand` make it.
+    fn setting(line: &str) -> String {
+        let is_space =
+            |character: char| character.is_whitespace() || matches!(u32::from(character), 0x1c..=0x1f);
+        let mut before = ' ';
+        let comment = line.char_indices().find(|(_, character)| {
+            let found = matches!(character, '#' | ';') && is_space(before);
+            before = *character;
+            found
+        });
+        let line = &line[..comment.map_or(line.len(), |(at, _)| at)];
+        let value =
+            line.split_once('=').unwrap().1.trim_matches(is_space).replace("%(here)s", "/etc/supervisor");
+        let mut expanded = String::new();
+        let mut characters = value.chars();
+        while let Some(character) = characters.next() {
+            if character == '%' {
+                assert_eq!(characters.next(), Some('%'), "badly formatted: {value}");
+            }
+            expanded.push(character);
+        }
+        expanded
+    }
+
+    /// Reads one word as `shlex.split` does.
+    fn word(text: &str) -> String {
+        let mut word = String::new();
+        let mut quote = None;
+        let mut characters = text.chars();
+        while let Some(character) = characters.next() {
+            match (quote, character) {
+                (Some(open), close) if open == close => quote = None,
+                (Some('"'), '\\') => panic!("not read here"),
+                (Some(_), inner) => word.push(inner),
+                (None, '\'' | '"') => quote = Some(character),
+                (None, '\\') => word.push(characters.next().unwrap()),
+                (None, outer) => {
+                    assert!(!" \t\r\n".contains(outer), "more than one word: {text}");
+                    word.push(outer);
+                }
+            }
+        }
+        assert_eq!(quote, None, "no closing quotation");
+        word
+    }
+
+    /// Reads variables as `dict_of_key_value_pairs` does.
+    fn pairs(text: &str) -> BTreeMap<String, String> {
+        let mut pairs = BTreeMap::new();
+        let mut rest = text.trim_matches([' ', '\t', '\n']);
+        while let Some((name, behind)) = rest.split_once('=') {
+            let quote = behind.chars().next().unwrap();
+            assert!("'\"".contains(quote), "{behind}");
+            let end = behind[1..].find(quote).unwrap() + 1;
+            pairs.insert(name.to_owned(), behind[..=end].trim_matches(['\'', '"']).to_owned());
+            rest = behind[end + 1..].trim_start_matches([',', ' ', '\t', '\n']);
+        }
+        assert_eq!(rest, "");
+        pairs
+    }
+
+    proptest! {
+        #![proptest_config(trials(2000))]
+
+        #[test]
+        fn an_argument_is_read_as_it_was(text in text()) {
+            let line = format!("command={}", quote::supervisord_argument(&text).unwrap());
+            prop_assert_eq!(word(&setting(&line)), text);
+        }
+
+        #[test]
+        fn a_variable_is_read_as_it_was(text in text()) {
+            if let Some(value) = quote::supervisord_variable(&text) {
+                let line = format!("environment=A={value},B=\"x\"");
+                let read = pairs(&setting(&line));
+                prop_assert_eq!((&read["A"], read.len()), (&text, 2));
+            }
+        }
+
+        #[test]
+        fn a_setting_is_read_as_it_was(text in text()) {
+            if let Some(value) = quote::supervisord_setting(&text) {
+                prop_assert_eq!(setting(&format!("directory={value}")), text);
+            }
+        }
+    }
+}
