@@ -18,6 +18,7 @@ mod defaults;
 mod examples;
 mod export_cluster;
 mod export_launchd;
+mod export_services;
 mod export_systemd;
 mod faults;
 mod faults_clocks;
