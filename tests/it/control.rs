@@ -1,9 +1,10 @@
 //! The commands that talk to a running procman, against one that runs: what they do to the formation and to no other.
 
+use nix::sys::resource::Resource;
 use nix::sys::signal::{Signal, kill};
 
 use crate::support::formation::{RESTS, Seen};
-use crate::support::{App, IDLE_ON, wait_until};
+use crate::support::{App, IDLE_ON, limit, wait_until};
 
 /// An app with two types, whose instances rest.
 fn app() -> App {
@@ -135,7 +136,11 @@ fn scale_asks_gracefully_and_kills_at_the_deadline() {
 #[test]
 fn scale_refuses_what_cannot_be_and_changes_nothing() {
     let app = app();
-    let running = app.start_ready(&[], 2);
+    // A limit of its own: without one, so many would be started, and others need processes too.
+    let mut command = app.procman(&["start", "--no-timestamp"]);
+    limit(&mut command, Resource::RLIMIT_NOFILE, 128);
+    let running = app.run(command);
+    running.wait_for_times("| ready\n", 2);
     for (changes, expected) in [
         (&["web=101"][..], "procman: `worker.1` and `web.101` would both get port 5100"),
         (&["worker=70000"], "procman: `worker=70000` is too many: 10000 is the most"),
@@ -146,8 +151,11 @@ fn scale_refuses_what_cannot_be_and_changes_nothing() {
     ] {
         assert_eq!(app.ask_in_vain(&[&["scale"], changes].concat()), expected);
     }
-    let most = app.ask_in_vain(&["scale", "worker=9999", "web=0"]);
-    assert!(most.contains("open files, and the limit is ") || most.contains("port"), "{most}");
+    let most = app.ask_in_vain(&["scale", "worker=150"]);
+    assert!(
+        most.starts_with("procman: that needs ") && most.ends_with(" open files, and the limit is 128"),
+        "{most}"
+    );
     app.quit(running);
 }
 
