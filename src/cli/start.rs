@@ -45,9 +45,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
             .push("`release` is left out: it runs when asked for, as `procman run release` does".to_owned());
     }
     if start.log_file.is_some() && !start.daemon {
-        return Err(Failure::Usage(
-            "`--log-file` is for `--daemon`; here, write to a file with `> FILE`".to_owned(),
-        ));
+        write_stderr("procman: warning: `--log-file` is for `--daemon`, and is not written");
     }
     let log_file = open_log_file(&app.options, start.daemon)?;
     let options = app.options.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::export::{App, ExportError, Format, Instance, Process};
 use crate::quote::excerpt;
 
-/// How often an instance may fail in a row: procman's own budget of restarts.
+/// How often an instance may fail in a row before nobody starts it again.
 pub const LIMIT: u32 = 10;
 
 /// The time in which so many failures are too many: each takes a second's wait and, to count, no more than ten more.

@@ -52,7 +52,9 @@ impl Requests {
         let (answer, is_last) = match reply {
             Reply::Outcome(instance, outcome) => {
                 let (instance, ok) = (instance.to_string(), outcome.is_success());
-                let text = match (outcome, &self.reason) {
+                let reason =
+                    if matches!(outcome, Outcome::NotStarted { .. }) { self.reason.take() } else { None };
+                let text = match (outcome, reason) {
                     (Outcome::NotStarted { .. }, Some(reason)) => format!("could not be started: {reason}"),
                     (outcome, _) => outcome.to_string(),
                 };

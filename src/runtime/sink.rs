@@ -183,11 +183,14 @@ impl Sink {
     fn write_piece(&mut self, batch: &[u8], held: usize) {
         self.held = held;
         self.note_size(batch.len());
-        self.make_room(batch.len());
         if let State::Failing(until) = self.state
             && until <= Instant::now()
         {
             self.state = State::Open;
+        }
+        // What is dropped takes no room.
+        if self.state == State::Open {
+            self.make_room(batch.len());
         }
         let batch = match (self.state, self.dropped) {
             (State::Open, Some(dropped)) => self.resume(dropped, batch),

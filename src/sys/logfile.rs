@@ -5,10 +5,12 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::dup2_stdout;
+use nix::sys::stat::fstat;
+use nix::unistd::{dup2_stderr, dup2_stdout};
 
 /// A log file.
 #[derive(Debug)]
@@ -71,9 +73,24 @@ impl LogFile {
         self.size -= before;
         let mut old = self.path.clone().into_os_string();
         old.push(".1");
-        fs::rename(&self.path, old)?;
-        Ok(dup2_stdout(append_to(&self.path)?)?)
+        // Somebody may have given it another name, or have removed it, to have it begun anew.
+        if let Err(error) = fs::rename(&self.path, old)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let new = append_to(&self.path)?;
+        // In the background errors go there as well.
+        if is_same_file(&io::stderr(), &io::stdout()) {
+            dup2_stderr(&new)?;
+        }
+        Ok(dup2_stdout(new)?)
     }
+}
+
+fn is_same_file(one: &impl AsFd, other: &impl AsFd) -> bool {
+    let identity = |descriptor: BorrowedFd<'_>| fstat(descriptor).ok().map(|file| (file.st_dev, file.st_ino));
+    identity(one.as_fd()) == identity(other.as_fd())
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
@@ -86,7 +103,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
-    use super::{Kind, LogFile};
+    use super::{Kind, LogFile, is_same_file};
 
     #[test]
     fn a_new_file_is_for_its_owner_alone() {
@@ -107,6 +124,14 @@ mod tests {
         log_file.make_room(2).unwrap();
         assert!(!directory.path().join("log.1").exists(), "there was room");
         assert_eq!(log_file.size, 10);
+    }
+
+    #[test]
+    fn what_is_one_file_is_known() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| std::fs::File::create(directory.path().join(name)).unwrap();
+        assert!(is_same_file(&file("a"), &file("a")));
+        assert!(!is_same_file(&file("a"), &file("b")));
     }
 
     #[test]
