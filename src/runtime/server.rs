@@ -7,13 +7,13 @@
 mod asks;
 mod attach;
 mod connection;
+mod doors;
 mod logs;
 mod usage;
 mod waiting;
 
 use std::future::pending;
 use std::io;
-use std::os::unix::net;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -30,11 +30,13 @@ use crate::runtime::history::{self, History};
 use crate::runtime::pump::Holder;
 use crate::runtime::server::attach::Attached;
 use crate::runtime::server::connection::{Connection, refused};
+use crate::runtime::server::doors::something_went;
 use crate::runtime::server::waiting::Waiting;
 use crate::sys::files;
 use crate::sys::socket::Listener;
 
 pub use crate::runtime::server::asks::{Answers, Ask};
+pub use crate::runtime::server::doors::Doors;
 
 /// How soon to accept again when the system would not, as when too many files are open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -84,27 +86,6 @@ pub struct Services {
     pub terminals: Terminals,
     /// What holds an instance's lines back meanwhile.
     pub holder: Holder,
-}
-
-/// Where clients come from.
-#[derive(Debug)]
-pub struct Doors {
-    /// Where all who may ask connect.
-    pub listener: Option<Listener>,
-    /// The connection of procman's own client, which has come first.
-    pub own: Option<net::UnixStream>,
-}
-
-impl Doors {
-    /// Returns what the control thread waits for.
-    fn open(&mut self) -> io::Result<(Option<UnixListener>, Option<UnixStream>)> {
-        let incoming = self.listener.as_ref().map(Listener::incoming).transpose()?;
-        let own = self.own.take().map(|own| {
-            own.set_nonblocking(true)?;
-            UnixStream::from_std(own)
-        });
-        Ok((incoming, own.transpose()?))
-    }
 }
 
 /// The control thread. When this is dropped it ends, and the socket is removed.
@@ -183,11 +164,12 @@ struct Host {
 impl Host {
     async fn serve(
         self,
-        incoming: Option<UnixListener>,
+        mut incoming: Option<UnixListener>,
         own: Option<UnixStream>,
-        listener: Option<Listener>,
+        mut listener: Option<Listener>,
     ) {
         let mut clients = JoinSet::new();
+        let mut watch = listener.as_ref().and_then(Listener::watch);
         if let Some(own) = own {
             self.admit(own, &mut clients).await;
         }
@@ -201,12 +183,33 @@ impl Host {
                     Ok(stream) => self.admit(stream, &mut clients).await,
                     Err(_) => sleep(ACCEPT_AGAIN).await,
                 },
+                () = something_went(&mut watch) => {
+                    if let Some(renewed) = self.renewed(listener.as_ref()) {
+                        (incoming, listener) = (renewed.incoming().ok(), Some(renewed));
+                    }
+                }
             }
         }
         // Whoever starts procman here next need not wait for those who are told goodbye.
         drop(incoming);
         listener.into_iter().for_each(Listener::remove);
         let _ = timeout(self.limits.farewell, async { while clients.join_next().await.is_some() {} }).await;
+    }
+
+    /// Returns a socket in place of one that has been removed, and says so: without it nobody would find this procman, and
+    /// a second one would be started beside it.
+    fn renewed(&self, listener: Option<&Listener>) -> Option<Listener> {
+        let listener = listener.filter(|listener| !listener.is_in_place())?;
+        match listener.renewed() {
+            Ok(renewed) => {
+                self.services.holder.say("the socket has been removed, and is there again".to_owned());
+                Some(renewed)
+            }
+            Err(error) => {
+                self.services.holder.say(format!("the socket has been removed: {error}"));
+                None
+            }
+        }
     }
 
     /// Gives a client a place, if it is somebody who may ask and if there is one.

@@ -4,7 +4,7 @@
 //! SIGTERM and, at one deadline, with SIGKILL; a second request does not wait. Every event is answered in
 //! every state. One that comes late or names an unknown instance changes nothing.
 //!
-//! Here is what becomes of an instance; what others ask for is in [`requests`], the end of the whole in [`ending`].
+//! Here is what becomes of an instance; what others ask for is in `requests`, the end of the whole in `ending`.
 
 mod ending;
 mod requests;

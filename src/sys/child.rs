@@ -123,7 +123,7 @@ pub fn make_room(instances: usize) {
     drop(i32::try_from(most).ok().and_then(|number| duplicate(io::stderr(), number)));
 }
 
-/// Returns a descriptor that is kept under a number from [`ASIDE`] on, where there is room.
+/// Returns a descriptor that is kept under a number from `ASIDE` on, where there is room.
 pub fn set_aside<T: AsFd + From<OwnedFd>>(kept: T) -> T {
     duplicate(&kept, ASIDE).map_or(kept, T::from)
 }

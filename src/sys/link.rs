@@ -64,7 +64,7 @@ impl Link {
 
     /// Tells the supervisor of a signal that came to the guard, without waiting.
     ///
-    /// While the supervisor does not listen, the same signal is told once, and what would wait beyond [`MOST_UNSENT`]
+    /// While the supervisor does not listen, the same signal is told once, and what would wait beyond `MOST_UNSENT`
     /// not at all: a request has long been told by then.
     pub fn tell_supervisor(&mut self, Received { signal, sender }: Received) {
         let message = encode(match sender {

@@ -4,6 +4,8 @@
 //! stale and binding happen under a lock on the directory itself, which the kernel gives back whoever dies. The node
 //! has its final mode from birth on.
 
+mod watch;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -25,6 +27,8 @@ use crate::quote::escaped_path;
 use crate::sys::census;
 use crate::sys::files;
 use crate::sys::stdio::plain;
+
+pub use crate::sys::socket::watch::Watch;
 
 /// How long to wait for others that bind in the same directory, and for a procman that is too busy to be connected to.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -183,6 +187,19 @@ impl Listener {
     /// Returns whether clients that look at the path find this socket.
     pub fn is_in_place(&self) -> bool {
         node(self.directory.as_fd(), &self.name).is_ok_and(|(node, _)| node == self.node)
+    }
+
+    /// Listens anew where this one was removed from. Fails as at the beginning, if somebody else listens there by now.
+    pub fn renewed(&self) -> Result<Listener, BindError> {
+        let failed = |error| BindError::Failed { path: self.path.clone(), error };
+        let directory = self.directory.try_clone().map_err(failed)?;
+        listen_beside(directory, &self.name, self.path.clone())
+    }
+
+    /// Returns what tells that something has gone from its directory, where the system does; to be called within a tokio
+    /// runtime.
+    pub fn watch(&self) -> Option<Watch> {
+        watch::of(self.path.parent()?).ok()
     }
 
     /// Stops listening, and removes the socket from its directory if it is still this one.

@@ -466,25 +466,35 @@ fn a_client_that_is_killed_within_an_answer_leaves_nothing_open() {
     app.quit_other(running);
 }
 
+/// Only inotify tells.
+#[cfg(not(procman_portable))]
 #[test]
-fn a_socket_that_is_gone_or_replaced_ends_nothing_and_what_is_there_stays() {
+fn a_socket_that_is_removed_is_there_again() {
     let (app, mut go) = speaker();
     let running = app.start_ready(&[], 1);
     fs::remove_file(app.socket()).unwrap();
+    running.wait_for("the socket has been removed, and is there again");
     check_speaks(&running, &mut go);
-    assert_eq!(app.done(&["ps"]).status, Some(1));
-    // Another one may take the place, and keeps it when the first one goes.
-    let other = app.start_ready(&[], 1);
-    running.signal(Signal::SIGTERM);
-    assert_eq!(running.finish().status, Some(0));
     assert_eq!(app.running(), ["web.1"]);
-    fs::remove_file(app.socket()).unwrap();
-    fs::write(app.socket(), "other\n").unwrap();
-    check_speaks(&other, &mut go);
+    let second = app.done(&["start"]);
+    assert_eq!(second.status, Some(1));
+    assert!(second.stderr.starts_with("procman: this app runs already, as process "), "{second:?}");
+    app.quit_other(running);
+    assert!(!app.socket().exists());
+    app.assert_nothing_is_left();
+}
+
+#[test]
+fn a_socket_that_is_replaced_ends_nothing_and_what_is_there_stays() {
+    let (app, mut go) = speaker();
+    let running = app.start_ready(&[], 1);
+    let other = app.file("other", "other\n");
+    fs::rename(other, app.socket()).unwrap();
+    check_speaks(&running, &mut go);
     let end = app.done(&["ps"]);
     assert_eq!((end.status, end.stdout.as_str()), (Some(1), ""));
-    other.signal(Signal::SIGTERM);
-    assert_eq!(other.finish().status, Some(0));
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.finish().status, Some(0));
     assert_eq!(fs::read_to_string(app.socket()).unwrap(), "other\n");
     app.assert_nothing_is_left();
 }

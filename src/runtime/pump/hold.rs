@@ -46,6 +46,11 @@ impl Holder {
         self.send(Command::Release(Whose::All));
     }
 
+    /// Shows a line of procman's own.
+    pub fn say(&self, line: String) {
+        self.send(Command::Say(line));
+    }
+
     fn send(&self, command: Command) {
         // The thread ends when it has drained, and then everything is shown.
         let _ = self.commands.send(command);
