@@ -25,6 +25,8 @@ pub struct Connection {
     stream: UnixStream,
     lines: Lines,
     silence: Silence,
+    /// Where it leads, as long as nothing has come of it.
+    unheard: Option<PathBuf>,
 }
 
 /// Whether a silence is worth a look at who keeps it.
@@ -61,13 +63,14 @@ impl Connection {
             | ConnectError::TooLong
             | ConnectError::Failed(_) => Failure::Unreachable(path.to_path_buf(), error),
         })?;
-        Connection::ask_on(stream, request)
+        let connection = Connection::ask_on(stream, request)?;
+        Ok(Connection { unheard: Some(path.to_owned()), ..connection })
     }
 
     /// Asks the procman at the other end of a stream.
     pub fn ask_on(stream: UnixStream, request: Request) -> Result<Connection, Failure> {
         let lines = Lines::new(LONGEST_ANSWER);
-        let mut connection = Connection { stream, lines, silence: Silence::Suspicious };
+        let mut connection = Connection { stream, lines, silence: Silence::Suspicious, unheard: None };
         let call = wire::encode(&Call { version: VERSION, request });
         match connection.stream.write_all(&call) {
             // One that will not have this client has said so before it left.
@@ -94,9 +97,18 @@ impl Connection {
                 self.explain_silence();
             }
             if self.read()? == 0 {
-                return Err(Failure::Gone);
+                return Err(self.gone());
             }
+            self.unheard = None;
         }
+    }
+
+    /// Returns why there is no answer. One that is being killed may have been connected to for the last time.
+    fn gone(&self) -> Failure {
+        let is_dead = |path: &PathBuf| {
+            matches!(socket::connect(path), Err(ConnectError::Nothing | ConnectError::Stale))
+        };
+        if self.unheard.as_ref().is_some_and(is_dead) { Failure::NothingRuns } else { Failure::Gone }
     }
 
     /// Says so if whoever should answer has been stopped: else one would wait without knowing for what.

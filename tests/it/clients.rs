@@ -99,7 +99,7 @@ fn an_end_is_what_quit_wants_and_nobody_else() {
         (Some(1), "procman: the formation has ended with status 3\n")
     );
     let (end, _) = ask(&["restart"], &[&[]]);
-    let expected = "procman: the procman that runs this app has gone, or will not answer this user\nhint: only the user that it runs as, and root, are answered\n";
+    let expected = "procman: no procman runs this app\nhint: `procman start` runs it; `-d DIR` names another app, `--socket PATH` a socket\n";
     assert_eq!((end.status, end.stderr.as_str()), (Some(1), expected));
 }
 
