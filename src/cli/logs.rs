@@ -19,6 +19,10 @@ use crate::sys::stdio::{self, Waited, write_stderr};
 /// When nothing has come for so long, what was there already has come.
 const QUIET: Duration = Duration::from_millis(200);
 
+/// How much is read ahead of what is shown where there is an end: who shows it may be a pager that nobody turns, and
+/// procman keeps nothing for who does not read.
+const AHEAD: usize = 64 * 1024 * 1024;
+
 /// Shows lines until there are none any more, or until nobody wants to see them.
 pub fn run(common: Common, logs: args::Logs) -> Result<i32, Failure> {
     let path = client::path(common.clone(), &logs.client)?;
@@ -40,7 +44,8 @@ pub fn run(common: Common, logs: args::Logs) -> Result<i32, Failure> {
     };
     let tail = count.filter(|_| !choice.is_any()).map(|count| Tail::new(count, now));
     let connection = Connection::ask(&path, request)?;
-    Reader { connection, choice, tail, transcript: Transcript::new(style) }.show_all()
+    let ahead = if logs.follow { 0 } else { AHEAD };
+    Reader { connection, choice, tail, ahead, transcript: Transcript::new(style) }.show_all()
 }
 
 /// Returns how wide the names are, as [`name_width`](crate::formation::Formation::name_width) has it.
@@ -56,6 +61,8 @@ struct Reader {
     choice: Choice,
     /// The lines that wait until it is known which are the last ones.
     tail: Option<Tail>,
+    /// How much waits to be written before it is.
+    ahead: usize,
     transcript: Transcript,
 }
 
@@ -76,7 +83,9 @@ impl Reader {
                     return Ok(0);
                 }
             }
-            if let Next::End = self.write()? {
+            if self.transcript.batch().len() >= self.ahead
+                && let Next::End = self.write()?
+            {
                 return Ok(0);
             }
             let patience = self.tail.as_ref().map(|_| QUIET);

@@ -156,22 +156,6 @@ impl Record {
         self.counted_by = self.counted_by.saturating_sub(1);
     }
 
-    /// Returns a record of its own of the same bytes, which nothing is added to.
-    pub fn snapshot(&self) -> Record {
-        let chunks = self.chunks.iter().map(|chunk| Chunk {
-            start: chunk.start,
-            length: chunk.length,
-            buffer: chunk.bytes().to_vec(),
-        });
-        Record {
-            chunks: chunks.collect(),
-            marks: self.marks.clone(),
-            runs: self.runs.clone(),
-            counted_by: 0,
-            ..*self
-        }
-    }
-
     /// Notes when the bytes come that follow, and whose they are.
     fn mark(&mut self, time: Timestamp, voice: Voice, bytes: &[u8]) {
         let time = time.as_microsecond();

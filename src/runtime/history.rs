@@ -77,13 +77,18 @@ impl History {
             let state = State { record: Record::new(self.limit), waiting: Waiting::default() };
             Log { name: source.name.as_str().into(), state: Arc::new(Mutex::new(state)) }
         });
-        log.state().record.open(source.pid, source.position);
+        let mut waiting = Waiting::default();
         if is_new {
+            // Nobody else knows of it, so this waits for nobody.
+            log.state().record.open(source.pid, source.position);
             directory.logs.push(log.clone());
-            let waiting = directory.waiting.take();
-            drop(directory);
-            waiting.wake();
+            waiting = directory.waiting.take();
         }
+        drop(directory);
+        if !is_new {
+            log.state().record.open(source.pid, source.position);
+        }
+        waiting.wake();
         log
     }
 
@@ -123,10 +128,11 @@ impl History {
         let mut directory = self.directory();
         directory.course = Course::Closed;
         let mut waiting = directory.waiting.take();
-        for log in &directory.logs {
+        let logs = directory.logs.clone();
+        drop(directory);
+        for log in &logs {
             waiting.0.append(&mut log.state().waiting.0);
         }
-        drop(directory);
         waiting.wake();
     }
 
@@ -180,12 +186,6 @@ impl Log {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns a log of its own of what there is now.
-    fn snapshot(&self) -> Log {
-        let state = State { record: self.state().record.snapshot(), waiting: Waiting::default() };
-        Log { name: Arc::clone(&self.name), state: Arc::new(Mutex::new(state)) }
     }
 }
 

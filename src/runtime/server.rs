@@ -313,7 +313,9 @@ impl Host {
             Follow::On => history::Follow::On,
             Follow::Off => history::Follow::Off,
         };
-        connection.wait_for(self.limits.follower);
+        if follow == history::Follow::On {
+            connection.wait_for(self.limits.follower);
+        }
         let follower = self.services.history.follow(names, lines, follow);
         logs::serve(connection, follower, follow, self.finished.clone()).await;
     }

@@ -35,6 +35,8 @@ pub enum Unfinished {
     Left,
     /// It is read, for nobody knows whether there will be a later.
     Taken,
+    /// That too, and reading ends at this position, where the record ended once.
+    TakenUpTo(u64),
 }
 
 /// A line, or a piece of one.
@@ -98,11 +100,17 @@ impl Record {
         cursor.at < self.start
     }
 
+    /// Returns whether a cursor is at a position already, or behind it.
+    pub fn has_reached(&self, cursor: Cursor, at: u64) -> bool {
+        cursor.at >= at
+    }
+
     /// Moves a cursor to the last lines within so many bytes, and returns how many lines are lost for it.
     pub fn skip(&self, cursor: &mut Cursor, kept: u64) -> u64 {
         let from = self.start.max(self.end.saturating_sub(kept));
         let begins = from == self.start && self.starts_line || from > 0 && self.byte(from - 1) == Some(b'\n');
-        let at = if begins { from } else { self.newline(from).map_or(self.end, |newline| newline + 1) };
+        let at =
+            if begins { from } else { self.newline(from, self.end).map_or(self.end, |newline| newline + 1) };
         let new = self.cursor_at(at);
         let lost = new.line.wrapping_sub(cursor.line);
         *cursor = new;
@@ -156,12 +164,18 @@ impl Record {
     /// Returns where the next line ends, when it came and whose it is.
     fn find(&self, cursor: Cursor, unfinished: Unfinished) -> Option<Found> {
         let at = cursor.at.max(self.start);
-        if at >= self.end {
+        let stop = match unfinished {
+            Unfinished::Left | Unfinished::Taken => self.end,
+            Unfinished::TakenUpTo(stop) => stop.min(self.end),
+        };
+        if at >= stop {
             return None;
         }
-        let (mut end, mut tail) = match self.newline(at) {
+        // Of a longer line only a piece is wanted, so its end is not looked for.
+        let near = stop.min(at + LONGEST + 1);
+        let (mut end, mut tail) = match self.newline(at, near) {
             Some(newline) => (newline + 1, LineEnd::Newline),
-            None => (self.end, LineEnd::Partial),
+            None => (near, LineEnd::Partial),
         };
         let first = self.mark_index(at);
         let own = self.marks.get(first)?.voice.is_procmans();
@@ -198,7 +212,7 @@ impl Record {
         if self.starts_line {
             return self.start;
         }
-        let newline = self.newline(self.start).map(|newline| newline + 1);
+        let newline = self.newline(self.start, self.end).map(|newline| newline + 1);
         let interrupted = self.interruptions().last();
         newline.into_iter().chain(interrupted).min().unwrap_or(self.start)
     }
@@ -206,9 +220,9 @@ impl Record {
     /// Returns where the last lines begin.
     fn before_last(&self, lines: u64, unfinished: Unfinished) -> u64 {
         let mut left = match unfinished {
-            Unfinished::Taken if lines == 0 => return self.end,
-            Unfinished::Taken if self.within_line => lines - 1,
-            Unfinished::Taken | Unfinished::Left => lines,
+            Unfinished::Taken | Unfinished::TakenUpTo(_) if lines == 0 => return self.end,
+            Unfinished::Taken | Unfinished::TakenUpTo(_) if self.within_line => lines - 1,
+            Unfinished::Taken | Unfinished::TakenUpTo(_) | Unfinished::Left => lines,
         };
         let mut interruptions = self.interruptions().peekable();
         for chunk in self.chunks.iter().rev() {
@@ -236,12 +250,15 @@ impl Record {
         marks.map(|mark| mark.at)
     }
 
-    /// Returns where the next newline is.
-    fn newline(&self, from: u64) -> Option<u64> {
-        self.chunks.range(self.chunk_index(from)..).find_map(|chunk| {
-            let skipped = from.saturating_sub(chunk.start) as usize;
-            let newline = memchr(b'\n', chunk.bytes().get(skipped..)?)?;
-            Some(chunk.start + (skipped + newline) as u64)
+    /// Returns where the next newline is, if it is before a position.
+    fn newline(&self, from: u64, to: u64) -> Option<u64> {
+        let mut at = from.max(self.start);
+        self.slices(at, to).find_map(|bytes| match memchr(b'\n', bytes) {
+            Some(newline) => Some(at + newline as u64),
+            None => {
+                at += bytes.len() as u64;
+                None
+            }
         })
     }
 

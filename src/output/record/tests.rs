@@ -286,12 +286,17 @@ fn live(limit: usize, steps: Vec<Step>) {
     }
     assert_eq!(slow.lines + slow.lost, lines, "{} read and {} lost", slow.lines, slow.lost);
     assert_eq!(good.lines + good.lost, lines, "{} read and {} lost", good.lines, good.lost);
-    let snapshot = record.snapshot();
+    let stop = record.end();
+    let (before, start) = (record.cursor(None, Unfinished::Taken), record.start());
+    let mut all = Vec::new();
     for last in [None, Some(0), Some(1), Some(7)] {
-        let all =
-            |record: &Record| read(record, &mut record.cursor(last, Unfinished::Taken), Unfinished::Taken);
-        assert_eq!(all(&record), all(&snapshot));
-        assert!(last.is_none_or(|last| all(&record).len() as u64 <= last));
+        let lines = read(&record, &mut record.cursor(last, Unfinished::Taken), Unfinished::Taken);
+        assert!(last.is_none_or(|last| lines.len() as u64 <= last));
+        all.push(lines);
+    }
+    record.append(b"more\n", at(now));
+    if record.start() == start {
+        assert_eq!(read(&record, &mut before.clone(), Unfinished::TakenUpTo(stop)), all[0]);
     }
 }
 

@@ -4,6 +4,9 @@
 //! milliseconds in between, so that the pump is not busy waking it. One that an instance has overtaken goes on with that
 //! instance's newest lines and then lets it rest: of a flood nobody can read more than some lines now and then, and
 //! however many try, it costs next to nothing.
+//!
+//! One that does not follow ends where the records ended when it came. Nothing is kept for it: what it reads too late is
+//! lost for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +95,8 @@ struct Followed {
     /// When the last that has been seen of it came.
     latest: Option<Timestamp>,
     rests_until: Option<Instant>,
+    /// Where reading ends, unless it follows.
+    stop: Option<u64>,
 }
 
 impl Follower {
@@ -127,7 +132,10 @@ impl Follower {
                 return Some(pieces);
             }
             if course == Course::Closed {
-                return None;
+                if self.sources.iter().all(|source| source.next.is_none()) {
+                    return None;
+                }
+                continue;
             }
             if self.wait_in_line() {
                 self.wait().await;
@@ -144,16 +152,22 @@ impl Follower {
         } else if self.seen > 0 {
             return Course::Closed;
         }
+        let mut found = Vec::new();
         for log in &directory.logs[self.seen..] {
             if self.names.as_ref().is_none_or(|names| names.iter().any(|name| stands_for(name, &log.name))) {
-                self.sources.push(Followed::new(log, self.last, self.follow));
+                found.push(log.clone());
             }
         }
         self.seen = directory.logs.len();
-        match self.follow {
+        let course = match self.follow {
             Follow::On => directory.course,
             Follow::Off => Course::Closed,
-        }
+        };
+        // Whoever records needs the directory, and should not wait for a look at every record.
+        drop(directory);
+        let sources = found.into_iter().map(|log| Followed::new(log, self.last, self.follow));
+        self.sources.extend(sources);
+        course
     }
 
     fn read(&mut self, course: Course) -> Vec<Piece> {
@@ -255,23 +269,34 @@ impl Drop for Follower {
 }
 
 impl Followed {
-    fn new(log: &Log, last: Option<u64>, follow: Follow) -> Self {
-        let (log, unfinished) = match follow {
-            Follow::On => (log.clone(), Unfinished::Left),
-            // A flood would have gone over all of it before it is read.
-            Follow::Off => (log.snapshot(), Unfinished::Taken),
-        };
+    fn new(log: Log, last: Option<u64>, follow: Follow) -> Self {
         let mut state = log.state();
         state.record.count_lines();
+        let (stop, unfinished) = match follow {
+            Follow::On => (None, Unfinished::Left),
+            Follow::Off => (Some(state.record.end()), Unfinished::Taken),
+        };
         let cursor = state.record.cursor(last, unfinished);
         drop(state);
-        Followed { log, cursor, next: None, latest: None, rests_until: None }
+        Followed { log, cursor, next: None, latest: None, rests_until: None, stop }
+    }
+
+    /// Returns what is read at the end, where that is known.
+    fn unfinished(&self, usual: Unfinished) -> Unfinished {
+        self.stop.map_or(usual, Unfinished::TakenUpTo)
+    }
+
+    /// Returns whether something is lost that has not been read yet and should be.
+    fn is_overtaken(&self, record: &Record) -> bool {
+        record.has_overtaken(self.cursor)
+            && self.stop.is_none_or(|stop| !record.has_reached(self.cursor, stop))
     }
 
     fn look(&mut self, newest: usize, unfinished: Unfinished, pieces: &mut Pieces) {
+        let unfinished = self.unfinished(unfinished);
         let log = self.log.clone();
         let state = log.state();
-        if state.record.has_overtaken(self.cursor) {
+        if self.is_overtaken(&state.record) {
             self.skip(&state.record, newest, pieces);
         } else {
             self.next = state.record.next_time(self.cursor, unfinished);
@@ -281,9 +306,10 @@ impl Followed {
 
     /// Reads lines up to a time.
     fn read(&mut self, until: Timestamp, newest: usize, unfinished: Unfinished, pieces: &mut Pieces) {
+        let unfinished = self.unfinished(unfinished);
         let log = self.log.clone();
         let state = log.state();
-        if state.record.has_overtaken(self.cursor) {
+        if self.is_overtaken(&state.record) {
             return self.skip(&state.record, newest, pieces);
         }
         while !pieces.are_many() && self.next.is_some_and(|next| next <= until) {
@@ -292,15 +318,22 @@ impl Followed {
         }
     }
 
-    /// Goes on with the newest lines, and then rests.
+    /// Goes on with the newest lines, and then rests, or ends; or with what is left up to where it ends.
     fn skip(&mut self, record: &Record, newest: usize, pieces: &mut Pieces) {
-        let lines = record.skip(&mut self.cursor, newest as u64);
+        let left = self.stop.filter(|stop| record.start() < *stop);
+        let kept = left.map_or(newest as u64, |_| u64::MAX);
+        let lines = record.skip(&mut self.cursor, kept);
         if lines > 0 {
             pieces.all.push(Piece::Skipped { name: Arc::clone(&self.log.name), lines });
         }
-        while self.read_line(record, Unfinished::Left, pieces) {}
-        self.next = None;
-        self.rests_until = Some(Instant::now() + REST);
+        match left {
+            Some(stop) => self.next = record.next_time(self.cursor, Unfinished::TakenUpTo(stop)),
+            None => {
+                while self.read_line(record, Unfinished::Left, pieces) {}
+                self.next = None;
+                self.rests_until = Some(Instant::now() + REST);
+            }
+        }
     }
 
     fn read_line(&mut self, record: &Record, unfinished: Unfinished, pieces: &mut Pieces) -> bool {

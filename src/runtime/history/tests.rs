@@ -117,6 +117,35 @@ fn a_name_is_that_of_an_instance_or_of_its_type() {
 }
 
 #[test]
+fn one_that_does_not_follow_ends_where_the_record_did_and_is_told_what_it_has_lost() {
+    run(async {
+        let history = History::new(1024);
+        let (web, worker) = (open(&history, "web.1"), open(&history, "worker.1"));
+        write(&web, "one\ntwo", 0);
+        let mut follower = history.follow(None, None, Follow::Off);
+        write(&web, "three\nfour\n", 0);
+        assert_eq!(next(&mut follower).await, ["web.1: one", "web.1: two…"]);
+        assert_eq!(follower.next().await, None);
+
+        (0..100).for_each(|number| write(&worker, &format!("{number:06}\n"), 0));
+        let mut late = history.follow(None, None, Follow::Off);
+        let mut too_late = history.follow(None, Some(3), Follow::Off);
+        (100..150).for_each(|number| write(&worker, &format!("{number:06}\n"), 0));
+        let got = next(&mut late).await;
+        assert!(got[0].starts_with("worker.1: ") && got[0].ends_with(" skipped"), "{got:?}");
+        assert_eq!(got[got.len() - 1], "worker.1: 000099");
+        assert_eq!(late.next().await, None);
+        (150..1000).for_each(|number| write(&worker, &format!("{number:06}\n"), 0));
+        let got = next(&mut too_late).await;
+        // Of one of which nothing is left that was there it gets the newest.
+        assert!(got[0].starts_with("worker.1: ") && got[0].ends_with(" skipped"), "{got:?}");
+        assert!(got.contains(&"worker.1: 000999".to_owned()), "{got:?}");
+        assert_eq!(got[got.len() - 3..], ["web.1: one", "web.1: twothree", "web.1: four"]);
+        assert_eq!(too_late.next().await, None);
+    });
+}
+
+#[test]
 fn the_record_goes_on_when_an_instance_is_started_again() {
     run(async {
         let history = History::new(LIMIT);
