@@ -16,7 +16,7 @@ use crate::quote::escaped;
 use crate::sys::stdio::write_stderr;
 use crate::sys::terminal::{self, Hold, Missing, Notice, Notices, Saved, Screen, Wanted};
 
-/// How much may wait to be sent before no more is read of what is typed.
+/// How much may wait to be sent before what is typed is dropped. It is still read, for the keys that detach.
 const UNSENT: usize = 64 * 1024;
 
 /// How much that was typed is sent at once: as base64 it stays far below the longest line.
@@ -191,7 +191,7 @@ impl Session {
             if let Some(left) = self.show(notices)? {
                 return Ok(left);
             }
-            let wanted = Wanted { typed: self.unsent.len() < UNSENT, sendable: !self.unsent.is_empty() };
+            let wanted = Wanted { sendable: !self.unsent.is_empty() };
             let came = terminal::wait(&self.stream, notices, wanted).map_err(Failure::Terminal)?;
             if came.noticed
                 && let Some(left) = self.heed(&notices.pending(), saved)?
@@ -293,7 +293,7 @@ impl Session {
     }
 
     fn type_in(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
+        if !bytes.is_empty() && self.unsent.len() < UNSENT {
             self.say(&Typed::Input { base64: wire::base64(bytes) });
         }
     }

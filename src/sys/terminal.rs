@@ -184,11 +184,9 @@ pub struct Came {
     pub noticed: bool,
 }
 
-/// What is waited for beside the stream and the notices.
+/// What is waited for beside what is typed, what the stream has, and the notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// What is typed.
-    pub typed: bool,
     /// That the stream takes something.
     pub sendable: bool,
 }
@@ -198,7 +196,7 @@ pub fn wait(stream: &impl AsFd, notices: &Notices, wanted: Wanted) -> io::Result
     let stdin = io::stdin();
     let (readable, none) = (PollFlags::POLLIN, PollFlags::empty());
     let mut descriptors = [
-        PollFd::new(stdin.as_fd(), if wanted.typed { readable } else { none }),
+        PollFd::new(stdin.as_fd(), readable),
         PollFd::new(stream.as_fd(), if wanted.sendable { readable | PollFlags::POLLOUT } else { readable }),
         PollFd::new(notices.0.as_fd(), readable),
     ];
