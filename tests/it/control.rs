@@ -254,7 +254,7 @@ fn unknown_names_are_refused_with_those_that_are_known() {
     // One that is known does not help.
     assert_eq!(app.ask_in_vain(&["restart", "web", "wbe"]), unknown);
     assert_eq!(app.ask_in_vain(&["stop", "web.2"]), "procman: unknown process `web.2`; there is `web.1`");
-    let known = "\nhint: known are web, worker, web.1, worker.1, system";
+    let known = "\nhint: known are `web`, `worker`, `web.1`, `worker.1`, `system`";
     assert_eq!(app.ask_in_vain(&["logs", "wbe"]), format!("procman: unknown process `wbe`{known}"));
     app.quit(running);
 }

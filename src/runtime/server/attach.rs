@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::control::protocol::{self, Answer, Formation, Instance, Typed};
 use crate::control::wire::{self, LONGEST_CALL, WireError};
+use crate::formation::listed;
 use crate::quote::excerpt;
 use crate::runtime::history::{History, Tail, TailPiece};
 use crate::runtime::pump::Holder;
@@ -53,7 +54,7 @@ pub fn find<'a>(name: &str, formation: &'a Formation) -> Result<&'a Instance, An
     if !formation.types.iter().any(|process| process == name) {
         let instances: Vec<&str> =
             formation.instances.iter().map(|instance| instance.name.as_str()).collect();
-        let hint = (!instances.is_empty()).then(|| format!("known are {}", instances.join(", ")));
+        let hint = (!instances.is_empty()).then(|| format!("known are {}", listed(&instances)));
         return Err(refused(format!("unknown process `{}`", excerpt(name)), hint));
     }
     let of_type = |instance: &&Instance| instance.process == name;
@@ -69,7 +70,7 @@ pub fn find<'a>(name: &str, formation: &'a Formation) -> Result<&'a Instance, An
         _ => {
             let names: Vec<&str> = running.iter().map(|instance| instance.name.as_str()).collect();
             let message = format!("`{name}` has {} instances to attach to", names.len());
-            Err(refused(message, Some(format!("say which: {}", names.join(", ")))))
+            Err(refused(message, Some(format!("say which: {}", listed(&names)))))
         }
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::control::protocol::{self, Answer, Formation};
 use crate::control::wire;
+use crate::formation::listed;
 use crate::quote::excerpt;
 use crate::runtime::history::{Follow, Follower, LogLine, Piece};
 use crate::runtime::server::connection::{Connection, refused};
@@ -27,7 +28,7 @@ pub fn check_names(names: &[String], formation: &Formation, recorded: &[String])
 fn unknown(name: &str, formation: &Formation) -> Answer {
     let instances = formation.instances.iter().map(|instance| &instance.name);
     let known: Vec<&str> = formation.types.iter().chain(instances).map(String::as_str).collect();
-    let hint = format!("known are {}, {SYSTEM}", known.join(", "));
+    let hint = format!("known are {}, `{SYSTEM}`", listed(&known));
     refused(format!("unknown process `{}`", excerpt(name)), Some(hint))
 }
 

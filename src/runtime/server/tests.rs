@@ -510,7 +510,7 @@ fn logs_of_nobody_are_refused_with_the_names_there_are() {
     for name in ["wbe", "web.3", ""] {
         let mut client = world.follow(&["web.1", name], None, Follow::On);
         let message = format!("unknown process `{name}`");
-        let hint = Some("known are web, worker, web.1, system".to_owned());
+        let hint = Some("known are `web`, `worker`, `web.1`, `system`".to_owned());
         assert_eq!(client.answers(), [Answer::Refused { message, hint }]);
     }
     // One that has been scaled away is known by what it has written.
@@ -658,7 +658,7 @@ fn what_cannot_be_attached_to_is_refused() {
     world.attach("web.1", formation()).check_refused("cannot attach to `web.1`: it has no terminal");
     let mut client = world.attach("web", formation_of(&["web.1", "web.2"]));
     let message = "`web` has 2 instances to attach to".to_owned();
-    let hint = Some("say which: web.1, web.2".to_owned());
+    let hint = Some("say which: `web.1`, `web.2`".to_owned());
     assert_eq!(client.answers(), [Answer::Refused { message, hint }]);
 }
 
