@@ -18,8 +18,9 @@ use crate::quote::{escaped, excerpt};
 /// The most that a line of a client may hold, in bytes without its newline.
 pub const LONGEST_CALL: usize = 64 * 1024;
 
-/// The most that a line of procman's holds: what a record of a whole formation takes, and more.
-pub const LONGEST_ANSWER: usize = 1024 * 1024;
+/// The most that a line of procman's holds. The longest is that of a whole formation: an instance takes some hundred
+/// bytes, so there is room for tens of thousands.
+pub const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// How deep objects and lists may lie in each other. No call needs more than four.
 const DEEPEST: usize = 16;
