@@ -215,6 +215,7 @@ pub struct Start {
     pub log_size: Option<ByteSize>,
     /// Begin attached to the terminal of this instance
     #[arg(long, value_name = "NAME", env = "PROCMAN_ATTACH", hide_env = true)]
+    #[arg(add = ArgValueCandidates::new(candidates::entries))]
     pub attach: Option<String>,
     /// Take requests at this socket
     // Not from the environment: there it is the socket of the procman above this one.
