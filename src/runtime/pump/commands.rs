@@ -85,9 +85,7 @@ impl Worker {
     }
 
     fn forget(&mut self, key: StreamKey) {
-        if self.journal.forget(key) {
-            self.merge.close(key);
-        }
+        self.journal.forget(key).into_iter().for_each(|key| self.merge.close(key));
         self.streams.remove(&key);
     }
 

@@ -3,7 +3,8 @@
 //! Of a stream that is held the journal knows up to where it has been shown. The rest is in its record, as long as that
 //! keeps it.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use jiff::Timestamp;
 
@@ -27,6 +28,17 @@ pub struct Journal {
     entries: BTreeMap<Option<StreamKey>, Entry>,
     /// How often each is held.
     holds: BTreeMap<Whose, usize>,
+    /// What is to be shown, while that is being done. Nothing else happens meanwhile.
+    due: Option<Due>,
+}
+
+/// The streams that were held and are not any more.
+#[derive(Debug, Default)]
+struct Due {
+    /// The first of each name, by the time of its next part.
+    heads: BinaryHeap<Reverse<(Option<Timestamp>, Option<StreamKey>)>>,
+    /// Those behind them. Of two processes of one name the first comes first, whatever the clock says.
+    behind: BTreeMap<String, VecDeque<Option<StreamKey>>>,
 }
 
 /// One stream.
@@ -78,7 +90,7 @@ pub enum What {
 impl Journal {
     /// Returns a journal without streams; `system` is the source of procman's own lines.
     pub fn new(history: History, system: &Source) -> Self {
-        let mut journal = Journal { history, entries: BTreeMap::new(), holds: BTreeMap::new() };
+        let mut journal = Journal { history, entries: BTreeMap::new(), holds: BTreeMap::new(), due: None };
         journal.add(None, system);
         journal
     }
@@ -101,16 +113,37 @@ impl Journal {
         }
     }
 
-    /// Forgets a stream, and returns whether it is still to be shown for that.
-    pub fn forget(&mut self, key: StreamKey) -> bool {
-        let Some(entry) = self.entries.get_mut(&Some(key)) else { return true };
-        let is_held = entry.shown.is_some();
-        if is_held {
-            entry.state = State::Gone(entry.until());
-        } else {
-            self.entries.remove(&Some(key));
+    /// Forgets a stream, and returns those of which nothing is to be shown any more.
+    pub fn forget(&mut self, key: StreamKey) -> Vec<StreamKey> {
+        match self.entries.get_mut(&Some(key)) {
+            Some(entry) if entry.shown.is_some() => {
+                entry.state = State::Gone(entry.until());
+                let name = entry.log.name().to_owned();
+                self.join_lost(&name)
+            }
+            Some(_) | None => {
+                self.entries.remove(&Some(key));
+                vec![key]
+            }
         }
-        !is_held
+    }
+
+    /// Makes one of the processes of a name of which nothing is left, so that they do not pile up while it is held and
+    /// started again and again. Returns the streams that have become part of the first, which alone may have shown
+    /// something.
+    fn join_lost(&mut self, name: &str) -> Vec<StreamKey> {
+        let of_name = self.entries.iter_mut().filter(|(_, entry)| entry.log.name() == name);
+        let mut lost = of_name.map_while(|(key, entry)| Some((*key, entry.lost_until()?, entry)));
+        let Some((_, _, first)) = lost.next() else { return Vec::new() };
+        let mut joined = Vec::new();
+        for (key, until, _) in lost {
+            first.state = State::Gone(until);
+            joined.extend(key);
+        }
+        for key in &joined {
+            self.entries.remove(&Some(*key));
+        }
+        joined
     }
 
     /// Returns whether what comes from a stream is not shown now.
@@ -184,32 +217,46 @@ impl Journal {
     }
 
     /// Returns what is to be shown next of all that has not been shown and is not held any more: what came first.
+    ///
+    /// It is to be called until there is nothing more, before anything else is done with the journal.
     pub fn next_part(&mut self) -> Option<Part> {
-        let mut first: Option<(Option<Timestamp>, Option<StreamKey>)> = None;
-        let mut seen: Vec<&str> = Vec::new();
-        for (key, entry) in &self.entries {
-            let name = entry.log.name();
-            // Of two processes of one name the first comes first, whatever the clock says.
-            if entry.shown.is_none() || has_hold(&self.holds, name) || seen.contains(&name) {
-                continue;
-            }
-            seen.push(name);
-            let time = entry.next_time();
-            if first.is_none_or(|(earliest, _)| time < earliest) {
-                first = Some((time, *key));
-            }
-        }
-        let (time, key) = first?;
+        let mut due = self.due.take().unwrap_or_else(|| self.due());
+        let Reverse((time, key)) = due.heads.pop()?;
         let entry = self.entries.get_mut(&key)?;
         let what = entry.next_part();
-        match what {
-            What::End => {
-                self.entries.remove(&key);
+        let next = match what {
+            What::End | What::Nothing => {
+                entry.shown = None;
+                due.behind.get_mut(entry.log.name()).and_then(VecDeque::pop_front)
             }
-            What::Nothing => entry.shown = None,
-            What::Bytes(_) | What::Said(_) | What::Lost(..) => {}
+            What::Bytes(_) | What::Said(_) | What::Lost(..) => Some(key),
+        };
+        if what == What::End {
+            self.entries.remove(&key);
         }
+        if let Some((next, entry)) = next.and_then(|next| Some((next, self.entries.get(&next)?))) {
+            due.heads.push(Reverse((entry.next_time(), next)));
+        }
+        self.due = Some(due);
         Some(Part { key, time, what })
+    }
+
+    fn due(&self) -> Due {
+        let mut due = Due::default();
+        for (key, entry) in &self.entries {
+            let name = entry.log.name();
+            if entry.shown.is_none() || has_hold(&self.holds, name) {
+                continue;
+            }
+            match due.behind.get_mut(name) {
+                Some(behind) => behind.push_back(*key),
+                None => {
+                    due.behind.insert(name.to_owned(), VecDeque::new());
+                    due.heads.push(Reverse((entry.next_time(), *key)));
+                }
+            }
+        }
+        due
     }
 
     /// Returns what is left of bytes that were held, for a terminal.
@@ -218,6 +265,12 @@ impl Journal {
             Some(entry) => entry.plain.take(bytes),
             None => bytes,
         }
+    }
+
+    /// Returns how many streams there are, procman itself included.
+    #[cfg(test)]
+    pub fn streams(&self) -> usize {
+        self.entries.len()
     }
 
     fn has_hold(&self, name: &str) -> bool {
@@ -231,6 +284,16 @@ impl Entry {
         match self.state {
             State::Open => self.log.read(Record::end),
             State::Ended(at) | State::Gone(at) => at,
+        }
+    }
+
+    /// Returns the end of what belongs to this stream, if it is gone and the record has lost all of it.
+    fn lost_until(&self) -> Option<u64> {
+        match self.state {
+            State::Gone(until) if self.shown.is_some() && until <= self.log.read(Record::start) => {
+                Some(until)
+            }
+            State::Gone(_) | State::Open | State::Ended(_) => None,
         }
     }
 

@@ -52,7 +52,11 @@ impl Scene {
     }
 
     fn open(&mut self, key: usize) {
-        let source = Source { name: NAMES[key].to_owned(), pid: 10, position: Some(key) };
+        self.open_as(key, NAMES[key]);
+    }
+
+    fn open_as(&mut self, key: usize, name: &str) {
+        let source = Source { name: name.to_owned(), pid: 10, position: Some(key) };
         self.journal.open(StreamKey(key), &source);
         self.merge.open(StreamKey(key), source);
     }
@@ -68,9 +72,7 @@ impl Scene {
     fn end(&mut self, key: usize) {
         self.say(Some(key), "exited");
         self.journal.close(StreamKey(key));
-        if self.journal.forget(StreamKey(key)) {
-            self.merge.close(StreamKey(key));
-        }
+        self.journal.forget(StreamKey(key)).into_iter().for_each(|key| self.merge.close(key));
     }
 
     fn hold(&mut self, whose: Whose) {
@@ -202,6 +204,28 @@ fn an_instance_that_ends_while_it_is_held_is_shown_before_its_successor() {
     ]);
     scene.write(SECOND, "three\n");
     scene.shows(&["00:00:07 web.1  | three"]);
+}
+
+#[test]
+fn those_that_end_while_they_are_held_do_not_pile_up() {
+    let mut scene = Scene::new(Format::Text);
+    scene.write(FIRST, "beg");
+    scene.hold(web());
+    scene.end(FIRST);
+    for key in 100..1100 {
+        scene.open_as(key, "web.1");
+        scene.write(key, "one\n");
+        scene.end(key);
+    }
+    assert!(scene.journal.streams() < 100, "{}", scene.journal.streams());
+    scene.release(&web());
+    let shown = String::from_utf8_lossy(scene.merge.batch()).into_owned();
+    let lines: Vec<_> = shown.lines().map(|line| line.split_once(" | ").unwrap().1).collect();
+    assert_eq!(lines[0], "beg");
+    let gone = lines[1].strip_prefix("web.1: ").unwrap().split_once(" bytes").unwrap().0;
+    let left: usize = lines[2..].iter().map(|line| line.len() + 1).sum();
+    assert_eq!(gone.parse::<usize>().unwrap() + left, 7 + 1000 * 11);
+    assert_eq!(scene.journal.streams(), 2);
 }
 
 #[test]
