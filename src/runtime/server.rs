@@ -31,6 +31,7 @@ use crate::runtime::pump::Holder;
 use crate::runtime::server::attach::Attached;
 use crate::runtime::server::connection::{Connection, refused};
 use crate::runtime::server::doors::something_went;
+use crate::runtime::server::usage::Usages;
 use crate::runtime::server::waiting::Waiting;
 use crate::sys::files;
 use crate::sys::socket::Listener;
@@ -108,6 +109,7 @@ impl Server {
             places: Arc::new(Semaphore::new(limits.connections)),
             staying: Arc::new(Semaphore::new(limits.staying)),
             waiting: Arc::default(),
+            usages: Arc::default(),
             finished,
         };
         // The runtime is built and dropped on that thread: the one that calls this may be within a runtime of its own.
@@ -158,6 +160,7 @@ struct Host {
     staying: Arc<Semaphore>,
     /// Those who have not asked anything yet.
     waiting: Arc<Waiting>,
+    usages: Arc<Usages>,
     finished: watch::Receiver<Option<i32>>,
 }
 
@@ -383,7 +386,7 @@ impl Host {
                     Some(mut answer) => {
                         let is_last = is_last(&answer);
                         if let Answer::Formation(formation) = &mut answer {
-                            usage::fill(formation);
+                            self.usages.fill(formation);
                         }
                         if connection.send(&answer).await.is_err() || is_last {
                             return;
