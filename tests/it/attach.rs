@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use nix::sys::signal::{Signal, kill};
@@ -79,6 +80,29 @@ fn check_restored(happen: impl FnOnce(Pid, Pid, &mut Keyboard), status: &str) {
     running.finish();
     app.wait_until_nothing_is_left();
     played.join().unwrap();
+}
+
+#[test]
+fn the_keys_detach_however_much_is_typed_that_nobody_reads() {
+    let app = App::new("");
+    let listener = UnixListener::bind(app.root().join("s")).unwrap();
+    let (over, is_over) = mpsc::channel::<()>();
+    let played = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let attached = r#"{"attached":{"instance":"web.1","pid":77}}"#;
+        stream.write_all(format!("{attached}\n{OUTPUT}\n").as_bytes()).unwrap();
+        let _ = is_over.recv();
+    });
+    let (running, mut keyboard, _) = attach(&app);
+    running.wait_for("hello");
+    keyboard.press(&"x".repeat(1024 * 1024));
+    keyboard.press("\x1d");
+    running.wait_for("status 0");
+    drop(over);
+    played.join().unwrap();
+    keyboard.press("\n");
+    running.wait_for("left");
+    running.finish();
 }
 
 #[test]
