@@ -86,6 +86,8 @@ struct Run {
     from: u64,
     pid: i32,
     position: Option<usize>,
+    /// Where the line begins that says how it has ended.
+    ended: Option<u64>,
 }
 
 impl Record {
@@ -96,7 +98,7 @@ impl Record {
 
     /// Says that what follows is of another process, whose type has this position in the Procfile.
     pub fn open(&mut self, pid: i32, position: Option<usize>) {
-        self.runs.push_back(Run { from: self.end, pid, position });
+        self.runs.push_back(Run { from: self.end, pid, position, ended: None });
         self.forget_marks();
     }
 
@@ -144,6 +146,19 @@ impl Record {
         let line = format!("{text}\n");
         self.mark(time, voice, line.as_bytes());
         self.copy(line.as_bytes());
+    }
+
+    /// Adds the line of procman's that says how the latest process has ended.
+    pub fn say_end(&mut self, text: &str, time: Timestamp) {
+        if let Some(run) = self.runs.back_mut() {
+            run.ended = Some(self.end);
+        }
+        self.say(text, time);
+    }
+
+    /// Returns whether the line that begins at a position says how a process has ended.
+    pub fn is_end(&self, at: u64) -> bool {
+        self.runs.iter().any(|run| run.ended == Some(at))
     }
 
     /// Lets lines be counted until [`Record::count_no_more`], which a reader needs in order to know how many it lost.

@@ -168,6 +168,11 @@ impl Log {
         self.change(|record| record.say(text, time));
     }
 
+    /// Adds the line of procman's that says how the latest process has ended.
+    pub fn say_end(&self, text: &str, time: Timestamp) {
+        self.change(|record| record.say_end(text, time));
+    }
+
     /// Returns something about the record, which nothing is added to meanwhile.
     pub fn read<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
         look(&self.state().record)

@@ -22,8 +22,10 @@ pub enum TailPiece {
     Bytes(Vec<u8>),
     /// Bytes that are lost for this reader.
     Missed(u64),
-    /// What procman says of the instance.
+    /// A line that procman says of the instance.
     Said(String),
+    /// How its process has ended, or the one before.
+    Ended(String),
 }
 
 /// A reader of bytes.
@@ -88,9 +90,11 @@ impl Tail {
         let mut bytes = Vec::new();
         while let Some(segment) = record.segment(self.at) {
             if segment.own && bytes.is_empty() {
-                self.at += segment.bytes.len() as u64;
-                let text = String::from_utf8_lossy(&segment.bytes);
-                return Some(TailPiece::Said(text.trim_end_matches('\n').to_owned()));
+                let is_end = record.is_end(self.at.max(record.start()));
+                let line = segment.bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+                self.at += line.len() as u64;
+                let text = String::from_utf8_lossy(line).trim_end_matches('\n').to_owned();
+                return Some(if is_end { TailPiece::Ended(text) } else { TailPiece::Said(text) });
             }
             if segment.own || bytes.len() >= BATCH {
                 break;

@@ -257,6 +257,7 @@ async fn tail_next(tail: &mut Tail) -> String {
         TailPiece::Bytes(bytes) => String::from_utf8(bytes).unwrap(),
         TailPiece::Missed(bytes) => format!("{bytes} missed"),
         TailPiece::Said(text) => format!("*{text}"),
+        TailPiece::Ended(text) => format!("*ended: {text}"),
     }
 }
 
@@ -273,9 +274,13 @@ fn a_tail_begins_with_what_the_process_has_written_last() {
         assert_eq!(tail_next(&mut last).await, "ne");
         write(&web, "two\n", 2);
         write(&web, "three", 3);
-        web.say("exited", at(4));
+        web.say("of it", at(4));
+        web.say_end("exited", at(4));
+        web.say("started", at(4));
         assert_eq!(tail_next(&mut whole).await, "two\nthree");
-        assert_eq!(tail_next(&mut whole).await, "*exited");
+        for said in ["*of it", "*ended: exited", "*started"] {
+            assert_eq!(tail_next(&mut whole).await, said);
+        }
         let another = history.clone();
         let awaited = tokio::spawn(async move { another.tail("web.2", 0).await.is_some() });
         tokio::task::yield_now().await;

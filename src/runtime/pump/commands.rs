@@ -71,7 +71,7 @@ impl Worker {
     /// a reader as long as procman lives.
     fn close(&mut self, key: StreamKey, last: &str) {
         self.read_what_waits(key);
-        self.stage().say(Some(key), last);
+        self.stage().say_end(key, last);
         self.journal.close(key);
         let Some(stream) = self.streams.get(&key) else { return };
         self.hot_pipes -= usize::from(stream.is_grown());

@@ -95,6 +95,14 @@ impl Stage<'_> {
         }
     }
 
+    /// Says how the instance of a stream has ended.
+    pub(super) fn say_end(self, key: StreamKey, text: &str) {
+        self.journal.say_end(key, text, self.now.wall);
+        if !self.journal.is_held(Some(key)) {
+            show(self.merge, Some(key), text);
+        }
+    }
+
     /// Holds output back from now on.
     pub(super) fn hold(self, whose: Whose) {
         // What has come before is before it on the screen.

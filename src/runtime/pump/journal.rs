@@ -166,6 +166,13 @@ impl Journal {
         }
     }
 
+    /// Records how the instance of a stream has ended.
+    pub fn say_end(&mut self, key: StreamKey, text: &str, time: Timestamp) {
+        if let Some(entry) = self.entries.get(&Some(key)) {
+            entry.log.say_end(text, time);
+        }
+    }
+
     /// Says that nothing will come any more.
     pub fn end(&self) {
         self.history.close();

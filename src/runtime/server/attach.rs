@@ -111,7 +111,7 @@ impl<'a> Attached<'a> {
         let (screen, keyboard) = connection.split();
         let last = tokio::select! {
             biased;
-            shown = show(screen, &mut self.tail, &self.attachment, self.pid) => match shown {
+            shown = show(screen, &mut self.tail, &self.attachment) => match shown {
                 Ok(Shown::Ended) => Some(Answer::Done {}),
                 Ok(Shown::All) => ended(&mut end).await.map(|status| Answer::Finished { status }),
                 Err(Gone) => None,
@@ -140,21 +140,17 @@ enum Shown {
     All,
 }
 
-async fn show(screen: Screen<'_>, tail: &mut Tail, attachment: &Attachment, pid: i32) -> Result<Shown, Gone> {
-    let first = format!("started with pid {pid}");
+async fn show(screen: Screen<'_>, tail: &mut Tail, attachment: &Attachment) -> Result<Shown, Gone> {
     while let Some(piece) = tail.next().await {
         match piece {
             TailPiece::Bytes(bytes) => screen.show(&Answer::Output { base64: wire::base64(&bytes) }).await?,
             TailPiece::Missed(bytes) => screen.show(&Answer::Missed { bytes }).await?,
-            // The last thing that is said of an instance is how it has ended, and it has lost its terminal by then.
-            // What is said of the next one may have come at the same time.
-            TailPiece::Said(text) => {
-                let end = text.lines().find(|line| *line != first).filter(|_| attachment.is_over());
-                if let Some(end) = end {
-                    screen.show(&Answer::Ended { exit: end.to_owned() }).await?;
-                    return Ok(Shown::Ended);
-                }
+            // It has lost its terminal by then; else it is the end of the one before.
+            TailPiece::Ended(text) if attachment.is_over() => {
+                screen.show(&Answer::Ended { exit: text }).await?;
+                return Ok(Shown::Ended);
             }
+            TailPiece::Ended(_) | TailPiece::Said(_) => {}
         }
     }
     Ok(Shown::All)

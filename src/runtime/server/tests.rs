@@ -606,7 +606,7 @@ fn the_end_of_an_instance_is_told_to_who_is_attached() {
     write(&log, b"bye");
     assert_eq!(client.answer(), Some(output("bye")));
     world.terminals.remove("web.1");
-    log.say("exited with code 1", Timestamp::UNIX_EPOCH);
+    log.say_end("exited with code 1", Timestamp::UNIX_EPOCH);
     let ended = Answer::Ended { exit: "exited with code 1".to_owned() };
     assert_eq!(client.answers(), [ended, Answer::Done {}]);
 }
