@@ -13,6 +13,7 @@ use crate::export::manifest::{self, Changes, Found, Manifest};
 use crate::export::{self, File, Format, Target, Templates, as_one, diff};
 use crate::quote::escaped_path;
 use crate::sys::files;
+use crate::sys::signals;
 use crate::sys::tree::{Entry, Order, Tree};
 
 /// Exports the formation, and says what has changed; or only says, or checks, what would.
@@ -120,6 +121,14 @@ struct Place<'a> {
 impl Place<'_> {
     /// Writes the files, all or none, and says what has changed.
     fn write(&self, files: &[File]) -> Result<i32, Failure> {
+        // A signal that ends procman waits until everything is in place, or back, and nothing lies about: no handler
+        // could undo half of it.
+        let told = signals::while_blocked(|| self.replace(files)).map_err(Failure::System)??;
+        print(&told)
+    }
+
+    /// Puts the files in the place of the old ones, all or none, and returns what there is to say about it.
+    fn replace(&self, files: &[File]) -> Result<String, Failure> {
         let failed = |error| Failure::Location(self.location.to_owned(), error);
         let tree = Tree::create(self.location).map_err(failed)?;
         let hold = tree.hold(&format!(".procman-{}-{}.new", self.app, self.format)).map_err(failed)?;
@@ -127,13 +136,13 @@ impl Place<'_> {
         let found = self.look(Some(&tree), &old, files)?;
         let changes = self.changes(&old, files, &found)?;
         if changes.is_empty() && changes.manifest == old {
-            return print(&format!("`{}` is up to date\n", escaped_path(self.location)));
+            return Ok(format!("`{}` is up to date\n", escaped_path(self.location)));
         }
         hold.apply(&self.orders(&changes)).map_err(|mut error| {
             error.path = self.location.join(error.path);
             Failure::Write(error)
         })?;
-        print(&self.list(&changes, ["wrote", "removed"]))
+        Ok(self.list(&changes, ["wrote", "removed"]))
     }
 
     fn orders(&self, changes: &Changes) -> Vec<Order> {

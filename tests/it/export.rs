@@ -6,7 +6,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{App, End, NOBODY, procman, run_by, skipped};
+use nix::sys::signal::Signal;
+
+use crate::support::{App, End, NOBODY, procman, run_by, skipped, wait_until};
 
 const PROCFILE: &str = "web: exec ./web -p $PORT\nwork: ./work\nrelease: ./migrate\n";
 
@@ -396,6 +398,29 @@ fn an_export_that_is_killed_is_made_good_by_the_next() {
     app.file("out/shop-web-1/run", "old");
     exported(&app, "runit", &["-m", "web=2"]);
     assert_eq!(tree(&app), whole);
+}
+
+/// Returns the directory in which files wait for an export of `shop` for runit.
+fn staging(app: &App) -> PathBuf {
+    app.root().join("out/.procman-shop-runit.new")
+}
+
+#[test]
+fn a_signal_half_way_waits_until_everything_is_in_place() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let app = shop();
+        exported(&app, "runit", &["-m", "web=1"]);
+        app.file("Procfile", PROCFILE.replace("./web", "./server"));
+        // So many that most of them are not yet there when the signal comes.
+        let running = app.run(app.procman(&["export", "runit", "out", "-m", "web=40"]));
+        wait_until("the export begins", || staging(&app).exists());
+        running.signal(signal);
+        let end = running.finish();
+        // It may have come too late to end anything.
+        assert!(end.signal == Some(signal as i32) || end.status == Some(0), "{end:?}");
+        assert!(!staging(&app).exists(), "{signal}");
+        assert_eq!(exported(&app, "runit", &["-m", "web=40", "--check"]), "", "{signal}");
+    }
 }
 
 #[test]
