@@ -22,11 +22,11 @@ pub struct Export {
     /// Call the app this [default: its directory]
     #[arg(short = 'a', long, value_name = "NAME", env = "PROCMAN_APP", hide_env = true)]
     pub app: Option<AppName>,
-    /// Log to this directory [default: /var/log/APP]
+    /// Log to this directory, with launchd, supervisord, runit and s6 [default: /var/log/APP]
     #[arg(short = 'l', long, value_name = "DIR", env = "PROCMAN_LOG", hide_env = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub log: Option<PathBuf>,
-    /// Keep pid files here [default: /var/run/APP]
+    /// Taken because foreman has it: no format writes pid files
     #[arg(short = 'r', long, value_name = "DIR", env = "PROCMAN_RUN", hide_env = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub run: Option<PathBuf>,
