@@ -18,7 +18,7 @@ use crate::sys::child::{Piece, SpawnError};
 use crate::sys::limits::{self, Limit};
 use crate::sys::socket::{BindError, ConnectError};
 use crate::sys::stdio::plain;
-use crate::sys::tree::{State, TreeError};
+use crate::sys::tree::{Foreign, State, TreeError};
 
 /// Why a command failed. Displays as the lines to be shown on standard error.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub enum Failure {
     Unreadable(PathBuf, io::Error),
     /// What was read has faults.
     Faulty(Findings),
+    /// What was read is dubious, which is too little for an export.
+    NotExported(Findings),
     /// More than one thing is wrong.
     Several(Vec<Failure>),
     /// The counts after `-m` cannot be read.
@@ -93,6 +95,8 @@ pub enum Failure {
     Obstacles(Vec<Obstacle>),
     /// The location of an export cannot be used.
     Location(PathBuf, io::Error),
+    /// The directory in which files wait is not procman's, and why.
+    NotOurs(PathBuf, Foreign),
     /// A file of an export cannot be written.
     Write(TreeError),
     /// A location is not as an export would leave it, and what would change.
@@ -112,6 +116,7 @@ impl Failure {
             | Failure::WorkingDirectory(_)
             | Failure::Unreadable(..)
             | Failure::Faulty(_)
+            | Failure::NotExported(_)
             | Failure::Several(_)
             | Failure::Counts(_)
             | Failure::Formation(_)
@@ -139,6 +144,7 @@ impl Failure {
             | Failure::Manifest(..)
             | Failure::Obstacles(_)
             | Failure::Location(..)
+            | Failure::NotOurs(..)
             | Failure::Write(_)
             | Failure::OutOfDate(..)
             | Failure::System(_) => 1,
@@ -165,6 +171,9 @@ impl fmt::Display for Failure {
                 write!(f, "procman: cannot read `{}`: {}", escaped_path(path), plain(error))
             }
             Failure::Faulty(findings) => write!(f, "{findings}"),
+            Failure::NotExported(findings) => {
+                write!(f, "{findings}\nprocman: not exported because of the above")
+            }
             Failure::Several(failures) => {
                 let failures: Vec<String> = failures.iter().map(ToString::to_string).collect();
                 f.write_str(&failures.join("\n"))
@@ -270,6 +279,15 @@ impl fmt::Display for Failure {
             }
             Failure::Location(path, error) => {
                 write!(f, "procman: cannot write to `{}`: {}", escaped_path(path), plain(error))
+            }
+            Failure::NotOurs(path, why) => {
+                let why = match why {
+                    Foreign::NoDirectory => "is not a directory",
+                    Foreign::Owner => "belongs to another user",
+                    Foreign::Open => "can be used by others",
+                };
+                writeln!(f, "procman: `{}` {why}", escaped_path(path))?;
+                write!(f, "hint: nothing was written; an export keeps its files there until all are complete")
             }
             Failure::Write(TreeError { path, source, state }) => {
                 write!(f, "procman: cannot write `{}`: {}", escaped_path(path), plain(source))?;

@@ -9,12 +9,12 @@ use crate::cli::error::Failure;
 use crate::cli::load::App;
 use crate::cli::print;
 use crate::config::{AppName, Options, UserName};
-use crate::export::manifest::{self, Changes, Found, Manifest};
+use crate::export::manifest::{self, Changes, Found, Left, Manifest, Owner};
 use crate::export::{self, File, Format, Target, Templates, as_one, diff};
 use crate::quote::escaped_path;
 use crate::sys::files;
 use crate::sys::signals;
-use crate::sys::tree::{Entry, Order, Tree};
+use crate::sys::tree::{Entry, HoldError, Order, Tree};
 
 /// Exports the formation, and says what has changed; or only says, or checks, what would.
 pub fn run(common: Common, export: args::Export) -> Result<i32, Failure> {
@@ -26,8 +26,8 @@ pub fn run(common: Common, export: args::Export) -> Result<i32, Failure> {
     }
     let app = App::load(export.options().or(common.options()))?;
     // What is to run unattended and far away has to be right: what `start` would warn of stops it too.
-    if !app.findings.is_empty() {
-        return Err(Failure::Faulty(app.findings));
+    if !app.warnings()?.is_empty() {
+        return Err(Failure::NotExported(app.findings));
     }
     let format = export.format;
     let (name, files) = files_of(app, format)?;
@@ -51,7 +51,7 @@ pub fn run(common: Common, export: args::Export) -> Result<i32, Failure> {
         shown += &diff::unified(&changes);
     }
     print(&shown)?;
-    if export.check && !changes.is_empty() {
+    if export.check && !changes.is_settled() {
         let list = place.list(&changes, ["would be written:", "would be removed:"]);
         return Err(Failure::OutOfDate(export.location.clone(), list));
     }
@@ -131,11 +131,15 @@ impl Place<'_> {
     fn replace(&self, files: &[File]) -> Result<String, Failure> {
         let failed = |error| Failure::Location(self.location.to_owned(), error);
         let tree = Tree::create(self.location).map_err(failed)?;
-        let hold = tree.hold(&format!(".procman-{}-{}.new", self.app, self.format)).map_err(failed)?;
+        let waiting = format!(".procman-{}-{}.new", self.app, self.format);
+        let hold = tree.hold(&waiting).map_err(|error| match error {
+            HoldError::Foreign(why) => Failure::NotOurs(self.location.join(&waiting), why),
+            HoldError::Failed(error) => failed(error),
+        })?;
         let old = self.manifest(Some(&tree))?;
         let found = self.look(Some(&tree), &old, files)?;
         let changes = self.changes(&old, files, &found)?;
-        if changes.is_empty() && changes.manifest == old {
+        if changes.is_settled() && changes.manifest == old {
             return Ok(format!("`{}` is up to date\n", escaped_path(self.location)));
         }
         hold.apply(&self.orders(&changes)).map_err(|mut error| {
@@ -227,10 +231,37 @@ impl Place<'_> {
         let written = changes.write.iter().map(|change| line(write, &change.file.path));
         let removed = changes.remove.iter().map(|removal| line(remove, removal.path));
         let cleared = changes.clear.iter().map(|path| line(remove, path));
-        let left = |path: &PathBuf| {
-            format!("left {}, for there is more in it\n", escaped_path(&self.location.join(path)))
+        // That of a log, say, goes with the service directory that it is in.
+        let is_inner = |inner: &Left| {
+            let holds = |outer: &&Left| outer.path != inner.path && inner.path.starts_with(&outer.path);
+            changes.left.iter().find(holds).is_some_and(|outer| outer.by == Owner::Supervisor)
         };
-        let left = changes.left.iter().map(left);
+        let left = changes.left.iter().filter(|left| !is_inner(left)).map(|left| self.left(left));
         written.chain(removed).chain(cleared).chain(left).collect()
+    }
+    /// Says that a directory stays, and what to do about it.
+    fn left(&self, left: &Left) -> String {
+        let path = escaped_path(&self.location.join(&left.path));
+        let stop = match (left.by, self.format) {
+            (Owner::Supervisor, Format::Runit) => "sv down",
+            (Owner::Supervisor, Format::S6) => "s6-svc -d",
+            (
+                Owner::Supervisor | Owner::Unknown,
+                Format::Systemd
+                | Format::Launchd
+                | Format::Supervisord
+                | Format::Compose
+                | Format::Kubernetes
+                | Format::Nomad
+                | Format::Quadlet,
+            )
+            | (Owner::Unknown, Format::Runit | Format::S6) => {
+                return format!("left {path}, for there is more in it\n");
+            }
+        };
+        format!(
+            "left {path}, for its supervisor has `supervise` in it: stop what it runs with `{stop} {path}`, then remove the \
+             directory\n"
+        )
     }
 }

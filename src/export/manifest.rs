@@ -5,7 +5,7 @@
 //! here sees the disk: who looks and writes is the command.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -144,6 +144,24 @@ pub struct Removal<'a> {
     pub before: Before<'a>,
 }
 
+/// A directory that stays, for there is more in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose that is.
+    pub by: Owner,
+}
+
+/// Whose the rest is that keeps a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// That of runit's or s6's supervisor, which may still run what was exported there.
+    Supervisor,
+    /// Somebody's.
+    Unknown,
+}
+
 /// What an export does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes<'a> {
@@ -156,7 +174,7 @@ pub struct Changes<'a> {
     /// The directories to remove, which are empty by then, those below others first.
     pub clear: Vec<PathBuf>,
     /// The directories that would be removed if they held nothing else.
-    pub left: Vec<PathBuf>,
+    pub left: Vec<Left>,
     /// The notes while that is being done: all that there is before or after.
     pub interim: Manifest,
     /// The notes when it has been done.
@@ -167,6 +185,12 @@ impl Changes<'_> {
     /// Returns whether the directory is as the export would leave it.
     pub fn is_empty(&self) -> bool {
         self.make.is_empty() && self.write.is_empty() && self.remove.is_empty() && self.clear.is_empty()
+    }
+
+    /// Returns whether nothing is left to do for anybody: a supervisor that runs what is no longer exported has to be
+    /// stopped by hand.
+    pub fn is_settled(&self) -> bool {
+        self.is_empty() && self.left.iter().all(|left| left.by == Owner::Unknown)
     }
 }
 
@@ -288,7 +312,7 @@ fn clear<'a>(
     needed: &BTreeSet<&Path>,
     remove: &[Removal],
     at: &impl Fn(&Path) -> &'a Found,
-) -> (Vec<PathBuf>, Vec<PathBuf>) {
+) -> (Vec<PathBuf>, Vec<Left>) {
     let mut gone: BTreeSet<PathBuf> = remove.iter().map(|removal| removal.path.to_owned()).collect();
     let (mut clear, mut left) = (Vec::new(), Vec::new());
     for path in old.directories.iter().rev().filter(|path| !needed.contains(path.as_path())) {
@@ -297,7 +321,9 @@ fn clear<'a>(
             gone.insert(path.clone());
             clear.push(path.clone());
         } else {
-            left.push(path.clone());
+            let is_supervised = names.contains(OsStr::new("supervise"));
+            let by = if is_supervised { Owner::Supervisor } else { Owner::Unknown };
+            left.push(Left { path: path.clone(), by });
         }
     }
     (clear, left)
@@ -357,7 +383,7 @@ mod tests {
             let clear = changes.clear.iter().map(|path| format!("-{}/", path.display()));
             assert!(changes.interim.files.is_superset(&old.files), "the interim notes have the old files");
             assert!(changes.interim.files.is_superset(&changes.manifest.files), "and the new ones");
-            let left = changes.left.iter().map(|path| format!("={}/", path.display()));
+            let left = changes.left.iter().map(|left| format!("={}/", left.path.display()));
             make.chain(write).chain(remove).chain(clear).chain(left).collect::<Vec<_>>().join(" ")
         });
         assert_eq!(told, expected.map(str::to_owned).map_err(<[Obstacle]>::to_vec), "{found:?}");

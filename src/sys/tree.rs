@@ -82,6 +82,32 @@ pub struct TreeError {
     pub state: State,
 }
 
+/// Why nobody can take hold of a tree.
+#[derive(Debug)]
+pub enum HoldError {
+    /// What is in the place of the hold's directory is not this user's own.
+    Foreign(Foreign),
+    /// Somebody else has it, or the system refuses.
+    Failed(io::Error),
+}
+
+/// Why a directory is not this user's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// It is none, or a link to one.
+    NoDirectory,
+    /// It belongs to somebody else.
+    Owner,
+    /// Its mode lets others in.
+    Open,
+}
+
+impl<E: Into<io::Error>> From<E> for HoldError {
+    fn from(error: E) -> HoldError {
+        HoldError::Failed(error.into())
+    }
+}
+
 /// What a failed change has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -140,7 +166,7 @@ impl Tree {
 
     /// Takes hold of the tree for a change: nobody else gets a hold of this name meanwhile. `name` is that of a directory
     /// below the root, which is there for as long.
-    pub fn hold(&self, name: &str) -> io::Result<Hold<'_>> {
+    pub fn hold(&self, name: &str) -> Result<Hold<'_>, HoldError> {
         loop {
             match mkdirat(&self.root, name, Mode::S_IRWXU) {
                 // One that was left by whoever was killed, or one in use.
@@ -149,15 +175,23 @@ impl Tree {
             }
             let directory = match open(&self.root, OsStr::new(name)) {
                 Err(Errno::ENOENT) => continue,
+                Err(Errno::ENOTDIR | Errno::ELOOP) => return Err(HoldError::Foreign(Foreign::NoDirectory)),
+                Err(Errno::EACCES) if self.is_anothers(name) => {
+                    return Err(HoldError::Foreign(Foreign::Owner));
+                }
                 opened => File::from(opened?),
             };
             let metadata = directory.metadata()?;
-            if metadata.uid() != own_user() || metadata.mode() & 0o077 != 0 {
-                return Err(io::Error::new(ErrorKind::PermissionDenied, "others may write there"));
+            if metadata.uid() != own_user() {
+                return Err(HoldError::Foreign(Foreign::Owner));
+            }
+            if metadata.mode() & 0o077 != 0 {
+                return Err(HoldError::Foreign(Foreign::Open));
             }
             match directory.try_lock() {
                 Err(fs::TryLockError::WouldBlock) => {
-                    return Err(io::Error::new(ErrorKind::ResourceBusy, "another export is at work there"));
+                    let busy = "another export is at work there";
+                    return Err(io::Error::new(ErrorKind::ResourceBusy, busy).into());
                 }
                 // Where a disk knows no locks, nobody is in the way.
                 Ok(()) | Err(fs::TryLockError::Error(_)) => {}
@@ -172,6 +206,11 @@ impl Tree {
                 return Ok(hold);
             }
         }
+    }
+
+    fn is_anothers(&self, name: &str) -> bool {
+        let status = fstatat(&self.root, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        status.is_ok_and(|status| status.st_uid != own_user())
     }
 
     /// Opens the directory that holds a place, without following a link on the way.
@@ -416,7 +455,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::{Path, PathBuf};
 
-    use super::{Entry, Order, State, Tree};
+    use super::{Entry, HoldError, Order, State, Tree};
 
     fn write(path: &str, text: &str, mode: u32) -> Order {
         Order::Write { path: path.into(), bytes: text.into(), mode }
@@ -552,7 +591,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tree = Tree::open(folder.path()).unwrap().unwrap();
         let hold = tree.hold(".hold").unwrap();
-        assert_eq!(tree.hold(".hold").unwrap_err().kind(), ErrorKind::ResourceBusy);
+        let busy = tree.hold(".hold").unwrap_err();
+        assert!(
+            matches!(&busy, HoldError::Failed(error) if error.kind() == ErrorKind::ResourceBusy),
+            "{busy:?}"
+        );
         tree.hold(".other").unwrap();
         // As if it had been killed.
         fs::write(folder.path().join(".hold/new-0"), "").unwrap();

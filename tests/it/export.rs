@@ -106,6 +106,30 @@ fn fewer_instances_remove_their_files_and_no_other() {
     assert!(!app.root().join("out/shop-web-2").exists());
 }
 
+#[test]
+fn a_directory_that_a_supervisor_keeps_is_said_to_be_its() {
+    for (format, stop) in [("runit", "sv down"), ("s6", "s6-svc -d")] {
+        let app = shop();
+        exported(&app, format, &["-m", "web=2"]);
+        for file in ["out/shop-web-2/log/supervise/lock", "out/shop-web-2/supervise/lock"] {
+            fs::create_dir(app.root().join(file).parent().unwrap()).unwrap();
+            app.file(file, "");
+        }
+        let told = exported(&app, format, &["-m", "web=1"]);
+        let left: Vec<&str> = told.lines().filter(|line| line.starts_with("left ")).collect();
+        let [line] = left.as_slice() else { panic!("{told}") };
+        let words = "left out/shop-web-2, for its supervisor has `supervise` in it: ";
+        assert!(line.starts_with(words) && line.contains(&format!("`{stop} ")), "{line}");
+        // It may still run what is no longer exported, so it is not as it should be.
+        assert_eq!(exported(&app, format, &["-m", "web=1"]), format!("{line}\n"));
+        let end = export(&app, format, &["-m", "web=1", "--check"]);
+        assert!(end.status == Some(1) && end.stderr.contains(line), "{end:?}");
+        fs::remove_dir_all(app.root().join("out/shop-web-2")).unwrap();
+        assert_eq!(exported(&app, format, &["-m", "web=1", "--check"]), "");
+        exported(&app, format, &["-m", "web=1"]);
+    }
+}
+
 /// FAULTS 123.
 #[test]
 fn what_procman_has_not_written_is_neither_overwritten_nor_removed() {
@@ -341,6 +365,7 @@ fn faults_of_the_files_stop_it() {
     app.file("Procfile", "web: true\nnot a process\n");
     let end = export(&app, "runit", &[]);
     assert!(end.stderr.starts_with("procman: Procfile:2:1: warning: "), "{end:?}");
+    assert!(end.stderr.ends_with("\nprocman: not exported because of the above\n"), "{end:?}");
     assert_eq!(end.status, Some(1));
     app.file("Procfile", PROCFILE);
     for (arguments, words) in [
@@ -421,6 +446,28 @@ fn a_signal_half_way_waits_until_everything_is_in_place() {
         assert!(!staging(&app).exists(), "{signal}");
         assert_eq!(exported(&app, "runit", &["-m", "web=40", "--check"]), "", "{signal}");
     }
+}
+
+#[test]
+fn a_place_for_waiting_files_that_is_somebody_elses_is_named() {
+    let app = shop();
+    fs::create_dir(app.root().join("out")).unwrap();
+    let check = |words: &str| {
+        let before = tree(&app);
+        let end = export(&app, "runit", &[]);
+        let words = format!("procman: `out/.procman-shop-runit.new` {words}\nhint: nothing was written; ");
+        assert!(end.status == Some(1) && end.stderr.starts_with(&words), "{end:?}");
+        assert_eq!(tree(&app), before);
+    };
+    symlink(app.root(), staging(&app)).unwrap();
+    check("is not a directory");
+    fs::remove_file(staging(&app)).unwrap();
+    fs::write(staging(&app), "mine").unwrap();
+    check("is not a directory");
+    fs::remove_file(staging(&app)).unwrap();
+    fs::create_dir(staging(&app)).unwrap();
+    fs::set_permissions(staging(&app), fs::Permissions::from_mode(0o770)).unwrap();
+    check("can be used by others");
 }
 
 #[test]
