@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
 use crate::export::quote;
 use crate::export::{ExportError, Format};
+use crate::quote::excerpt;
 
 /// Every template that is built in, by its name.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -64,7 +65,9 @@ impl Templates {
     pub fn render(&self, name: &str, context: impl Serialize) -> Result<String, ExportError> {
         let fault = |message: String| ExportError::Template { name: name.to_owned(), message };
         let source = self.sources.get(name).ok_or_else(|| fault("there is none of this name".to_owned()))?;
-        self.environment.render_named_str(name, source, Serde(context)).map_err(|error| fault(words(&error)))
+        self.environment
+            .render_named_str(name, source, Serde(context))
+            .map_err(|error| fault(words(source, &error)))
     }
 
     fn of(sources: impl Iterator<Item = (String, String)>) -> Templates {
@@ -88,11 +91,16 @@ fn add_filters(environment: &mut Environment) {
     environment.add_filter("systemd_word", |text: &str| quote::systemd_word(text));
 }
 
-/// Returns what is wrong with a template, and in which line. minijinja names the culprit, never its value.
-fn words(error: &minijinja::Error) -> String {
-    let what = match error.detail() {
-        Some(detail) => format!("{}: {detail}", error.kind()),
-        None => error.kind().to_string(),
+/// Returns what is wrong with a template, and in which line. minijinja names the culprit, never its value; of an
+/// undefined one it knows no more than the line, which is shown instead.
+fn words(source: &str, error: &minijinja::Error) -> String {
+    let line = error.line().and_then(|number| source.lines().nth(number.checked_sub(1)?));
+    let what = match (error.detail(), error.kind(), line) {
+        (Some(detail), kind, _) => format!("{kind}: {detail}"),
+        (None, kind @ ErrorKind::UndefinedError, Some(line)) => {
+            format!("{kind} in `{}`", excerpt(line.trim()))
+        }
+        (None, kind, _) => kind.to_string(),
     };
     error.line().map_or(what.clone(), |line| format!("line {line}: {what}"))
 }
@@ -127,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_named_with_its_line() {
-        check("a\n{{ nam }}", Err("template `x/y`: line 2: undefined value"));
+        check("a\n{{ nam }}", Err("template `x/y`: line 2: undefined value in `{{ nam }}`"));
         check("{{ name | nope }}", Err("template `x/y`: line 1: unknown filter: filter nope is unknown"));
         check(
             "{% if name %}",

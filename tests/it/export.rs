@@ -405,7 +405,7 @@ fn a_template_of_the_user_takes_the_place_of_one_that_is_built_in() {
     let before = tree(&app);
     app.file("mine/run", "a\n{{ nope }}\n");
     let end = export(&app, "runit", &["--template", "mine"]);
-    assert_eq!(end.stderr, "procman: template `runit/run`: line 2: undefined value\n");
+    assert_eq!(end.stderr, "procman: template `runit/run`: line 2: undefined value in `{{ nope }}`\n");
     assert_eq!(tree(&app), before);
 }
 
