@@ -224,7 +224,7 @@ pub fn nearest<'a>(name: &str, types: &'a [ProcessType]) -> Option<&'a ProcessTy
 }
 
 /// Returns how many letters must be inserted, deleted or replaced to make one text of the other (Levenshtein).
-fn distance(left: &str, right: &str) -> usize {
+pub fn distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (index, from) in left.bytes().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], index + 1);

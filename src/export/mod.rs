@@ -26,13 +26,14 @@ pub mod template;
 pub mod unit;
 pub mod yaml;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::formation;
 use crate::quote::{escaped_path, excerpt};
 
 pub use crate::export::app::{App, Instance, Process, Target};
@@ -101,9 +102,9 @@ impl fmt::Display for Format {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "the words beside each variant say it")]
 pub enum FormatError {
-    /// `name` is what was written, fit to be shown.
-    #[error("`{name}` is no format; there is {}", known())]
-    Unknown { name: String },
+    /// `name` is what was written, fit to be shown; `meant` what that probably means.
+    #[error("`{name}` is no format{}; there is {}", suggestion(*.meant), known())]
+    Unknown { name: String, meant: Option<Format> },
     /// foreman has it, and nothing reads it any more.
     #[error("`{name}` is a thing of the past, use `{instead}` instead; there is {}", known())]
     Gone { name: &'static str, instead: Format },
@@ -117,6 +118,36 @@ const GONE: [(&str, Format); 4] = [
     ("bluepill", Format::Supervisord),
 ];
 
+/// What else formats are called.
+const ALIASES: [(&str, Format); 10] = [
+    ("docker", Format::Compose),
+    ("docker-compose", Format::Compose),
+    ("podman-compose", Format::Compose),
+    ("k8s", Format::Kubernetes),
+    ("kube", Format::Kubernetes),
+    ("kustomize", Format::Kubernetes),
+    ("podman", Format::Quadlet),
+    ("plist", Format::Launchd),
+    ("s6-rc", Format::S6),
+    ("supervisor", Format::Supervisord),
+];
+
+impl Format {
+    /// Returns the format that a text was probably meant to be.
+    fn meant(text: &str) -> Option<Format> {
+        let text = text.to_ascii_lowercase();
+        let called = ALIASES.into_iter().find(|(name, _)| *name == text).map(|(_, format)| format);
+        // Of a name as short as `s6` no letter may be wrong: what is left would say nothing.
+        let distance = |format: &Format| formation::distance(&text, format.name());
+        let near = |format: &Format| distance(format) <= 2.min(format.name().len() - 2);
+        called.or_else(|| Format::ALL.into_iter().filter(near).min_by_key(distance))
+    }
+}
+
+fn suggestion(meant: Option<Format>) -> String {
+    meant.map_or_else(String::new, |format| format!(", did you mean `{format}`"))
+}
+
 fn known() -> String {
     Format::ALL.map(Format::name).join(", ")
 }
@@ -128,7 +159,7 @@ impl FromStr for Format {
         let found = Format::ALL.into_iter().find(|format| format.name() == text);
         found.ok_or_else(|| match GONE.into_iter().find(|(name, _)| *name == text) {
             Some((name, instead)) => FormatError::Gone { name, instead },
-            None => FormatError::Unknown { name: excerpt(text) },
+            None => FormatError::Unknown { name: excerpt(text), meant: Format::meant(text) },
         })
     }
 }
@@ -187,6 +218,7 @@ impl Access {
 /// Returns the files that an app is in a format, ordered by name.
 pub fn render(format: Format, app: &App, templates: &Templates) -> Result<Vec<File>, ExportError> {
     refuse_nul(app, format)?;
+    refuse_clash(app, format)?;
     let mut files = match format {
         Format::Systemd => systemd::render(app, templates)?,
         Format::Launchd => launchd::render(app)?,
@@ -211,6 +243,34 @@ pub fn refuse_nul(app: &App, format: Format) -> Result<(), ExportError> {
         }
         None => Ok(()),
     }
+}
+
+/// Refuses types that differ only in case where files are called after them.
+fn refuse_clash(app: &App, format: Format) -> Result<(), ExportError> {
+    match format {
+        Format::Systemd | Format::Launchd | Format::Quadlet => {}
+        // They have no such files, or, as runit and s6, take disks that know case for granted; or they look at the names
+        // that they make themselves.
+        Format::Supervisord
+        | Format::Runit
+        | Format::S6
+        | Format::Compose
+        | Format::Kubernetes
+        | Format::Nomad => return Ok(()),
+    }
+    let mut owners = BTreeMap::new();
+    for Process { name, .. } in &app.processes {
+        if let Some(first) = owners.insert(name.to_ascii_lowercase(), name) {
+            return Err(ExportError::Inexpressible {
+                format,
+                what: format!("the type `{name}`"),
+                why: format!(
+                    "its files and those of `{first}` would differ only in case, which some disks ignore"
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that no file leads out of the location, or takes another's place.

@@ -381,10 +381,34 @@ fn faults_of_the_files_stop_it() {
 }
 
 #[test]
+fn types_that_differ_only_in_case_are_told_apart_or_named() {
+    let app = shop();
+    app.file("Procfile", "web: true\nWeb: true\n");
+    for format in ["systemd", "launchd", "quadlet", "kubernetes"] {
+        let end = export(&app, format, &[]);
+        assert_eq!(end.status, Some(1), "{end:?}");
+        for words in ["procman: the type `", "` cannot be written for ", "`web`", "`Web`"] {
+            assert!(end.stderr.contains(words), "{end:?}");
+        }
+    }
+    for format in ["supervisord", "runit", "s6", "compose", "nomad"] {
+        // Of its own name, for runit and s6 write files of the same names.
+        exported(&app, format, &["-a", format]);
+    }
+}
+
+#[test]
 fn what_is_no_format_is_told_which_there_are() {
     let app = shop();
     for (format, words) in [
-        ("systmd", "procman: `systmd` is no format; there is systemd, launchd, supervisord, "),
+        ("docks", "procman: `docks` is no format; there is systemd, launchd, supervisord, "),
+        ("systmd", "procman: `systmd` is no format, did you mean `systemd`; there is systemd, "),
+        ("Systemd", "procman: `Systemd` is no format, did you mean `systemd`; there is systemd, "),
+        ("k8s", "procman: `k8s` is no format, did you mean `kubernetes`; there is systemd, "),
+        (
+            "docker-compose",
+            "procman: `docker-compose` is no format, did you mean `compose`; there is systemd, ",
+        ),
         ("upstart", "procman: `upstart` is a thing of the past, use `systemd` instead; there is systemd, "),
     ] {
         let end = export(&app, format, &[]);
