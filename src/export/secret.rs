@@ -1,31 +1,67 @@
 //! Which values look like secrets, so that they are not written where others read.
 
-/// Returns whether the value of a variable should be kept from others: its name says so, or it is an address with a
-/// password in it. A guess, and meant to be wrong on the safe side.
+/// Returns whether the value of a variable should be kept from others: its name or the value itself says so. A guess,
+/// and meant to be wrong on the safe side.
 pub fn is_secret(name: &str, value: &str) -> bool {
-    const WORDS: [&str; 12] = [
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "PASSPHRASE",
-        "TOKEN",
+    is_secret_name(name) || is_secret_value(value)
+}
+
+/// Returns whether a part of a name, such as `KEY` of `API_KEY`, is a word for a secret. Only whole parts count, or
+/// `AUTHOR` and `MONKEY` would be some; but the longer words are also found at the end of one, as in `PGPASSWORD`.
+fn is_secret_name(name: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "PASS",
+        "PWD",
         "KEY",
+        "KEYS",
         "CREDENTIAL",
+        "CREDENTIALS",
         "PRIVATE",
-        "AUTH",
         "DSN",
         "SALT",
         "CERT",
+        "JWT",
+        "PAT",
+        "WEBHOOK",
+        "AUTH",
+        "AUTHORIZATION",
+        "APIKEYS",
     ];
+    const ENDINGS: [&str; 8] =
+        ["PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "SECRET", "SECRETS", "TOKEN", "APIKEY"];
     let upper = name.to_uppercase();
-    WORDS.iter().any(|word| upper.contains(word)) || has_password(value)
+    let is_word = |part: &str| WORDS.contains(&part) || ENDINGS.iter().any(|ending| part.ends_with(ending));
+    upper.split(|next: char| !next.is_alphanumeric()).any(is_word)
 }
 
-/// Returns whether that is an address such as `postgres://user:password@host/name`.
-fn has_password(value: &str) -> bool {
-    let Some((_, rest)) = value.split_once("://") else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+/// Returns whether a value has the form of a secret, or an address with one in it.
+fn is_secret_value(value: &str) -> bool {
+    // How the keys of GitHub, Slack, Stripe and AWS begin, and `{"` as the Base64 of a JSON Web Token has it.
+    const BEGINNINGS: [&str; 6] = ["ghp_", "github_pat_", "xox", "sk_live_", "AKIA", "eyJ"];
+    const PARTS: [&str; 2] = ["-----BEGIN", "hooks.slack.com"];
+    let mut words = value.split(|next: char| !next.is_ascii_alphanumeric() && next != '_');
+    words.any(|word| BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)))
+        || PARTS.iter().any(|part| value.contains(part))
+        || has_user(value)
+        || has_password_of_a_driver(value)
+}
+
+/// Returns whether there is an address such as `postgres://user:password@host/name` in a value. A user alone is enough:
+/// `https://token@host`.
+fn has_user(value: &str) -> bool {
+    value.split("://").skip(1).any(|rest| {
+        let word = rest.split(char::is_whitespace).next().unwrap_or_default();
+        let user = word.split_once('@').map(|(user, _)| user);
+        // Behind a colon a slash may belong to a password that should have been escaped.
+        user.is_some_and(|user| user.contains(':') || !user.contains(['/', '?', '#']))
+    })
+}
+
+/// Returns whether it is an address as Go's driver of MySQL has it: `user:password@tcp(host:3306)/name`.
+fn has_password_of_a_driver(value: &str) -> bool {
+    ["@tcp(", "@unix("]
+        .iter()
+        .any(|network| value.split_once(network).is_some_and(|(user, _)| user.contains(':')))
 }
 
 #[cfg(test)]
@@ -33,16 +69,59 @@ mod tests {
     use super::is_secret;
 
     #[test]
-    fn secrets_are_known_by_their_names_or_by_a_password_in_an_address() {
-        for (name, value, expected) in [
-            ("SECRET_KEY_BASE", "x", true),
-            ("API_TOKEN", "x", true),
-            ("DATABASE_URL", "postgres://me:pw@db/shop", true),
-            ("DATABASE_URL", "postgres://db/shop", false),
-            ("MAIL", "a:b@c", false),
-            ("LOG_LEVEL", "debug", false),
+    fn a_secret_is_known_by_a_part_of_its_name() {
+        for (names, expected) in [
+            (
+                "PASS DB_PASS SMTP_PASS_1 PASSWORD PASSWORDS DB_PASSWD SSH_PASSPHRASE MYSQL_PWD PGPASSWORD",
+                true,
+            ),
+            (
+                "SECRET SECRET_KEY_BASE CLIENT_SECRETS API_TOKEN token AUTHTOKEN KEY SIGNING_KEYS APIKEY x.key",
+                true,
+            ),
+            ("CREDENTIAL AWS_CREDENTIALS PRIVATE_PEM SENTRY_DSN HASH_SALT TLS_CERT JWT GITHUB_PAT", true),
+            ("SLACK_WEBHOOK BASIC_AUTH AUTH HTTP_AUTHORIZATION", true),
+            (
+                "AUTHOR KEYBOARD MONKEY MAX_TOKENS TOKENIZERS_PARALLELISM PATH COMPASS PASSENGERS PATTERN",
+                false,
+            ),
+            ("BYPASS_CACHE SALTED CERTAIN OAUTHOR LOG_LEVEL KEYSPACE SECRETARY PRIVATELY", false),
         ] {
-            assert_eq!(is_secret(name, value), expected, "{name}={value}");
+            for name in names.split(' ') {
+                assert_eq!(is_secret(name, "x"), expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_known_by_its_form() {
+        for (value, expected) in [
+            ("postgres://me:pw@db/shop", true),
+            ("postgres://me:p/w@db/shop", true),
+            ("redis://:pw@cache:6379/0", true),
+            ("https://0123abcd@errors.example.org/1", true),
+            ("a://b, amqp://me:pw@queue", true),
+            ("me:pw@tcp(db:3306)/shop", true),
+            ("me@tcp(db:3306)/shop", false),
+            ("ghp_0123", true),
+            ("github_pat_0123", true),
+            ("xoxb-0123", true),
+            ("sk_live_0123", true),
+            ("AKIA0123", true),
+            ("eyJhbGciOiJIUzI1NiJ9.e30.x", true),
+            ("Bearer eyJhbGciOiJIUzI1NiJ9.e30.x", true),
+            ("-----BEGIN EC PARAMETERS-----\nx", true),
+            ("https://hooks.slack.com/services/T0/B0/x", true),
+            ("postgres://db/shop", false),
+            ("https://example.org/@me", false),
+            ("https://example.org/?to=me@example.org", false),
+            ("me@example.org", false),
+            ("a:b@c", false),
+            ("foxes", false),
+            ("sk_test", false),
+            ("", false),
+        ] {
+            assert_eq!(is_secret("VALUE", value), expected, "{value}");
         }
     }
 }
