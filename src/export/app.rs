@@ -28,8 +28,8 @@ pub struct App {
     pub variables: Vec<(String, String)>,
     /// The types that have instances, in the Procfile's order.
     pub processes: Vec<Process>,
-    /// The command of the release phase, as for `/bin/sh -c`, if the Procfile has one.
-    pub release: Option<String>,
+    /// The release phase, if the Procfile has one.
+    pub release: Option<Release>,
 }
 
 /// What is said of an app that its plan does not say.
@@ -58,6 +58,15 @@ pub struct Process {
     pub port: Port,
     /// Its instances, by number; at least one.
     pub instances: Vec<Instance>,
+}
+
+/// What runs once before a new release of the app does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// What `/bin/sh -c` is given.
+    pub command: String,
+    /// Its `PORT`: the one that `procman run release` gives it.
+    pub port: u16,
 }
 
 /// Whether a type listens on its `PORT`.
@@ -96,7 +105,7 @@ impl App {
         let processes: Vec<Process> =
             counts.iter().filter_map(|(process, count)| Process::new(plan, process, *count)).collect();
         let is_release = |(process, count): &&(ProcessType, u32)| process.as_str() == RELEASE && *count == 0;
-        let release = counts.iter().find(is_release).and_then(|(process, _)| command(plan, process));
+        let release = counts.iter().find(is_release).and_then(|(process, _)| Release::new(plan, process));
         let any = counts.first().map(|(process, _)| InstanceId { process: process.clone(), number: 1 });
         let environment = any.and_then(|instance| plan.instance(&instance)).map(|found| found.environment);
         let set = environment.iter().flat_map(|environment| environment.iter());
@@ -112,11 +121,28 @@ impl App {
     pub fn texts(&self) -> impl Iterator<Item = (String, &str)> {
         let command = |process: &Process| format!("the command of `{}`", process.name);
         let commands = self.processes.iter().map(move |process| (command(process), process.command.as_str()));
-        let release = self.release.iter().map(|text| ("the command of `release`".to_owned(), text.as_str()));
+        let release = self.release.iter();
+        let release =
+            release.map(|release| ("the command of `release`".to_owned(), release.command.as_str()));
         let variables = self.variables.iter();
         let variables = variables.map(|(name, value)| (format!("the variable `{name}`"), value.as_str()));
         let user = self.user.iter().map(|user| ("the user".to_owned(), user.as_str()));
         commands.chain(release).chain(variables).chain(user)
+    }
+}
+
+impl Release {
+    /// Its `PS`, which is that of a first instance.
+    pub const NAME: &str = "release.1";
+
+    /// Returns its computed variables.
+    pub fn computed(&self) -> [(&'static str, String); 2] {
+        [("PORT", self.port.to_string()), ("PS", Release::NAME.to_owned())]
+    }
+
+    fn new(plan: &Plan, process: &ProcessType) -> Option<Release> {
+        let port = plan.port_of(&InstanceId { process: process.clone(), number: 1 })?;
+        Some(Release { command: command(plan, process)?, port })
     }
 }
 
@@ -183,7 +209,7 @@ pub mod tests {
 
     use std::time::Duration;
 
-    use super::{App, Instance, Port, Process, Target};
+    use super::{App, Instance, Port, Process, Release, Target};
     use crate::config::EnvPrecedence;
     use crate::dotenv::{self, Env};
     use crate::formation::{Formation, Request};
@@ -231,7 +257,7 @@ pub mod tests {
                 process("web", "exec ./server --port \"$PORT\" --rate 100% # the 'front'", 1..=2, 5000),
                 process("a-b_c", r#"printf '%s\n' "$PS" 'it'"'"'s' C:\\dir; exec ./work"#, 1..=1, 5100),
             ],
-            release: Some("exec ./migrate".to_owned()),
+            release: Some(Release { command: "exec ./migrate".to_owned(), port: 5200 }),
         }
     }
 
@@ -281,7 +307,7 @@ pub mod tests {
             .collect();
         assert_eq!(shown, ["exec ./web: web.1=6000 web.2=6001", "a; b: work.1=6200"]);
         assert_eq!(app.variables, [("A", "1"), ("B", "2")].map(|(a, b)| (a.to_owned(), b.to_owned())));
-        assert_eq!(app.release.as_deref(), Some("exec ./migrate"));
+        assert_eq!(app.release, Some(Release { command: "exec ./migrate".to_owned(), port: 6100 }));
     }
 
     #[test]

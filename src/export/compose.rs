@@ -12,7 +12,7 @@ use crate::export::app::Port;
 use crate::export::names::dns_label;
 use crate::export::quote;
 use crate::export::yaml::document;
-use crate::export::{Access, App, ExportError, File, Format, Process, refuse_nul};
+use crate::export::{Access, App, ExportError, File, Format, Process, Release, refuse_nul};
 
 /// The service of the release phase.
 const RELEASE: &str = "release";
@@ -21,13 +21,13 @@ const RELEASE: &str = "release";
 pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     refuse_nul(app, Format::Compose)?;
     let release =
-        app.release.as_deref().filter(|_| app.processes.iter().all(|process| process.name != RELEASE));
+        app.release.as_ref().filter(|_| app.processes.iter().all(|process| process.name != RELEASE));
     let name = dns_label(&app.name, "the app", Format::Compose)?;
     let types = app
         .processes
         .iter()
         .map(|process| (process.name.as_str(), service(app, &name, process, release.is_some())));
-    let first = release.map(|command| (RELEASE, release_service(app, &name, command)));
+    let first = release.map(|release| (RELEASE, release_service(app, &name, release)));
     let compose = Compose { services: Ordered(first.into_iter().chain(types).collect()), name };
     let content = document(Format::Compose, &comment(app, release.is_some()), &compose)?;
     let access = if app.variables.is_empty() { Access::Public } else { Access::Secret };
@@ -50,9 +50,7 @@ fn comment(app: &App, has_release: bool) -> String {
             .push_str("The values of the environment files are in here: keep it out of version control.\n");
     }
     if has_release {
-        comment.push_str(
-            "release runs at each `up`, and the others wait until it has ended well. It has no PORT.\n",
-        );
+        comment.push_str("release runs at each `up`, and the others wait until it has ended well.\n");
     }
     comment
 }
@@ -76,8 +74,8 @@ fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Serv
     }
 }
 
-fn release_service(app: &App, image: &str, command: &str) -> Service {
-    container(app, image, command, &[("PS", format!("{RELEASE}.1"))], "no")
+fn release_service(app: &App, image: &str, release: &Release) -> Service {
+    container(app, image, &release.command, &release.computed(), "no")
 }
 
 fn container(

@@ -17,7 +17,7 @@ use crate::export::names::{check_distinct, dns_label};
 use crate::export::quote;
 use crate::export::secret::is_secret;
 use crate::export::yaml::document;
-use crate::export::{Access, App, ExportError, File, Format, Process, refuse_nul};
+use crate::export::{Access, App, ExportError, File, Format, Process, Release, refuse_nul};
 
 const FORMAT: Format = Format::Kubernetes;
 
@@ -53,8 +53,8 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
         add("secret.example.yaml", Access::Public, document(FORMAT, &comment, &example)?);
     }
     let has_type = app.processes.iter().any(|process| process.name == RELEASE);
-    if let Some(command) = app.release.as_deref().filter(|_| !has_type) {
-        let object = job(app, &names, command, environment);
+    if let Some(release) = app.release.as_ref().filter(|_| !has_type) {
+        let object = job(app, &names, release, environment);
         let file = format!("{RELEASE}-job.yaml");
         add(&file, Access::Public, document(FORMAT, &(header(app) + &release_comment(&names.app)), &object)?);
         resources.push(file);
@@ -202,9 +202,9 @@ fn deployment(
     Deployment::new(names.metadata(Some(component)), spec)
 }
 
-fn job(app: &App, names: &Names<'_>, command: &str, environment: Environment<'_>) -> Job {
-    let own = vec![Variable::plain("PS", format!("{RELEASE}.1"))];
-    let container = container(names, RELEASE, command, own, environment);
+fn job(app: &App, names: &Names<'_>, release: &Release, environment: Environment<'_>) -> Job {
+    let own = Vec::from(release.computed().map(|(name, value)| Variable::plain(name, value)));
+    let container = container(names, RELEASE, &release.command, own, environment);
     let template = template(app, names, RELEASE, container, Some("Never"));
     // A release that failed is for people to look at, not to be tried again.
     Job::new(names.metadata(Some(RELEASE)), JobSpec { backoff_limit: 0, template })

@@ -38,10 +38,10 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
             start: Start::Always,
         })
     });
-    let release = app.release.as_ref().map(|command| Job {
+    let release = app.release.as_ref().map(|release| Job {
         name: unit::release_name(app),
-        command,
-        computed: vec![("PS", "release.1".to_owned())],
+        command: &release.command,
+        computed: release.computed().to_vec(),
         start: Start::Asked,
     });
     jobs.chain(release).map(|job| file(app, &job)).collect()

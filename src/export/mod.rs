@@ -36,7 +36,7 @@ use thiserror::Error;
 use crate::formation;
 use crate::quote::{escaped_path, excerpt};
 
-pub use crate::export::app::{App, Instance, Process, Target};
+pub use crate::export::app::{App, Instance, Process, Release, Target};
 pub use crate::export::template::Templates;
 
 /// What a formation can be written as.

@@ -14,7 +14,7 @@ use crate::export::app::Port;
 use crate::export::names::{check_distinct, dns_label};
 use crate::export::quote::{self, Part};
 use crate::export::yaml::comment_lines;
-use crate::export::{Access, App, ExportError, File, Format, Process, refuse_nul};
+use crate::export::{Access, App, ExportError, File, Format, Process, Release, refuse_nul};
 
 const FORMAT: Format = Format::Nomad;
 
@@ -46,10 +46,10 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     let about = comment(app, &app.name) + &service_comment(app);
     let mut files = vec![file(app, &app.name, &about, &image, job.build())?];
     let has_type = app.processes.iter().any(|process| process.name == RELEASE);
-    if let Some(command) = app.release.as_deref().filter(|_| !has_type) {
+    if let Some(release) = app.release.as_ref().filter(|_| !has_type) {
         let name = format!("{}-{RELEASE}", app.name);
         let about = comment(app, &name) + &release_comment(&name);
-        files.push(file(app, &name, &about, &image, release_job(app, &name, command)?)?);
+        files.push(file(app, &name, &about, &image, release_job(app, &name, release)?)?);
     }
     Ok(files)
 }
@@ -92,10 +92,10 @@ fn group(app: &App, process: &Process, service: Option<&str>) -> Result<Block, E
     Ok(group.add_block(task.build()).build())
 }
 
-fn release_job(app: &App, name: &str, command: &str) -> Result<Block, ExportError> {
+fn release_job(app: &App, name: &str, release: &Release) -> Result<Block, ExportError> {
     let mut environment = environment(app)?;
-    environment.insert(key("PS"), Expression::from(format!("{RELEASE}.1")));
-    let task = task(app, RELEASE, config(command)?, environment)?.build();
+    environment.extend(release.computed().map(|(name, value)| (key(name), Expression::from(value))));
+    let task = task(app, RELEASE, config(&release.command)?, environment)?.build();
     // A release that failed is for people to look at, not to be tried again.
     let restart = Block::builder("restart").add_attribute(("attempts", 0)).add_attribute(("mode", "fail"));
     let again =
@@ -231,7 +231,7 @@ fn service_comment(app: &App) -> String {
 }
 
 fn release_comment(name: &str) -> String {
-    format!("That registers it; it runs with each: nomad job dispatch {name}\nIt has no PORT.\n")
+    format!("That registers it; it runs with each: nomad job dispatch {name}\n")
 }
 
 #[cfg(test)]

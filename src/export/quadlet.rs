@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::export::app::Port;
 use crate::export::template::Templates;
-use crate::export::{Access, App, ExportError, File, Format, unit};
+use crate::export::{Access, App, ExportError, File, Format, Release, unit};
 
 /// How long Podman may take for its own part of an end, in seconds.
 const PODMANS_PART: u64 = 10;
@@ -97,9 +97,9 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
             file(format!("{name}.container"), content, Access::Public);
         }
     }
-    if let Some(command) = &app.release {
+    if let Some(Release { command, port }) = &app.release {
         let name = unit::release_name(app);
-        let context = ContainerContext { name: &name, ps: "release.1", command, ..base };
+        let context = ContainerContext { name: &name, ps: Release::NAME, port: *port, command, ..base };
         let content = templates.render("quadlet/release.container", context)?;
         file(format!("{name}.container"), content, Access::Public);
     }

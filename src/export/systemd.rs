@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use crate::export::template::Templates;
-use crate::export::{Access, App, ExportError, File, Format, unit};
+use crate::export::{Access, App, ExportError, File, Format, Release, unit};
 use crate::quote::excerpt;
 
 /// Names of targets that are systemd's own (systemd.special(7)). An app of such a name would take its place.
@@ -45,6 +45,7 @@ struct ReleaseContext<'a> {
     app: &'a str,
     name: &'a str,
     services: &'a [String],
+    port: u16,
     command: &'a str,
     root: &'a str,
     user: Option<&'a str>,
@@ -100,10 +101,11 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
             services.push(name);
         }
     }
-    if let Some(command) = &app.release {
+    if let Some(Release { command, port }) = &app.release {
         let name = unit::release_name(app);
         let (app, services, stop_timeout) = (&*app.name, &*services, &*stop_timeout);
-        let context = ReleaseContext { app, name: &name, services, command, root, user, stop_timeout };
+        let port = *port;
+        let context = ReleaseContext { app, name: &name, services, port, command, root, user, stop_timeout };
         let content = templates.render("systemd/release.service", context)?;
         files.push(file(format!("{name}.service"), content, Access::Public));
     }

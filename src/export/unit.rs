@@ -83,7 +83,7 @@ pub fn check(app: &App, format: Format, takes: impl Fn(char) -> bool, why: &str)
     if let Some(process) = app.processes.iter().find(|process| !takes_all(&process.command)) {
         return refused(format!("the command of `{}`", process.name));
     }
-    if app.release.as_ref().is_some_and(|command| !takes_all(command)) {
+    if app.release.as_ref().is_some_and(|release| !takes_all(&release.command)) {
         return refused("the command of `release`".to_owned());
     }
     let user = app.user.as_deref().map(Path::new);

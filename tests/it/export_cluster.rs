@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use procman::export::app::Port;
 use procman::export::secret::is_secret;
-use procman::export::{App, ExportError, File, Instance, Process, compose, kubernetes, nomad};
+use procman::export::{App, ExportError, File, Instance, Process, Release, compose, kubernetes, nomad};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
 use serde_json::{Value, from_str};
@@ -154,7 +154,7 @@ fn torture(refused: fn(char) -> bool) -> App {
             process("a-b_c", "exec ./work '--a'".to_owned(), 1, 5100),
             process("API", format!("exec ./api $PORT # {}", values.join(" ")), 3, 5200),
         ],
-        release: Some(command("migrate $(id) ${A}")),
+        release: Some(Release { command: command("migrate $(id) ${A}"), port: 5300 }),
         variables,
     }
 }
@@ -274,7 +274,7 @@ fn check_compose(exported: &Exported, read: &Value, reader: &str) {
     assert!(read["services"]["a-b_c"]["ports"].is_null());
     let release = &read["services"]["release"];
     let command = list(&release["command"]).into_iter().map(single).collect::<Vec<_>>();
-    assert_eq!(command, [exported.app.release.clone().unwrap()]);
+    assert_eq!(command, [exported.app.release.clone().unwrap().command]);
     assert_eq!(release["restart"], "no");
 }
 
@@ -378,7 +378,7 @@ fn check_kubernetes(exported: &Exported, objects: &[Value], reader: &str) {
     let job = &find("Job", "my-shop-release")["spec"]["template"]["spec"];
     assert_eq!(
         single(job["containers"][0]["command"][2].as_str().unwrap()),
-        exported.app.release.clone().unwrap()
+        exported.app.release.clone().unwrap().command
     );
 }
 
@@ -478,7 +478,13 @@ fn an_hcl_reader_of_pythons_sees_what_was_meant() {
     }
     let job = exported.python(HCL2, "My_shop-release.nomad.hcl")["job"][0]["\"My_shop-release\""].clone();
     let task = &job["group"][0]["\"release\""]["task"][0]["\"release\""];
-    check_task(&exported, task, exported.app.release.as_ref().unwrap(), &[("PS", "release.1")], evaluated);
+    check_task(
+        &exported,
+        task,
+        &exported.app.release.as_ref().unwrap().command,
+        &[("PORT", "5300"), ("PS", "release.1")],
+        evaluated,
+    );
 }
 
 #[test]
@@ -502,8 +508,8 @@ fn hashicorps_own_parser_sees_what_was_meant() {
     check_task(
         &exported,
         task,
-        exported.app.release.as_ref().unwrap(),
-        &[("PS", "release.1")],
+        &exported.app.release.as_ref().unwrap().command,
+        &[("PORT", "5300"), ("PS", "release.1")],
         str::to_owned,
     );
 }

@@ -11,9 +11,9 @@ use proptest::{prop_assert_eq, proptest};
 use super::render;
 use crate::export::app::tests::torture;
 use crate::export::template::Templates;
-use crate::export::tests::golden;
+use crate::export::tests::{golden, reader};
 use crate::export::tests::reader::{directory, settings, text, variables_of, words};
-use crate::export::{Access, App, File, Format};
+use crate::export::{Access, App, File, Format, Release};
 use crate::trials::trials;
 
 #[test]
@@ -68,7 +68,11 @@ fn what_systemd_cannot_hold_is_refused() {
     check_refused(variable("A", "\u{feff}x"), "the variable `A`", unread);
     check_refused(variable("A.B", "x"), "the variable `A.B`", name);
     check_refused(variable("1A", "x"), "the variable `1A`", name);
-    check_refused(App { release: Some("\0".to_owned()), ..torture() }, "the command of `release`", unread);
+    check_refused(
+        App { release: Some(Release { command: "\0".to_owned(), port: 1 }), ..torture() },
+        "the command of `release`",
+        unread,
+    );
     check_refused(
         App { root: "/a\nExecStartPre=/bin/x".into(), ..torture() },
         "the app root",
@@ -98,13 +102,16 @@ proptest! {
         let variables = values.into_iter().enumerate().map(|(number, value)| (format!("V{number}"), value));
         let mut app = App { root: root.clone().into(), variables: variables.collect(), ..torture() };
         app.processes[0].command.clone_from(&command);
-        app.release = Some(command.clone());
+        app.release = Some(Release { command: command.clone(), port: 5200 });
 
         let unit = settings(&content(&app, "shop-web-2.service"));
         let words = words(&unit["ExecStart"][0]);
         prop_assert_eq!(words, ["/usr/bin/env", "PORT=5001", "PS=web.2", "/bin/sh", "-c", &command]);
         let directory = directory(&unit["WorkingDirectory"][0]);
         prop_assert_eq!(directory, &*root);
+        let release = settings(&content(&app, "shop-release.service"));
+        let words = reader::words(&release["ExecStart"][0]);
+        prop_assert_eq!(words, ["/usr/bin/env", "PORT=5200", "PS=release.1", "/bin/sh", "-c", &command]);
         let harmless = settings(&content(&torture(), "shop-web-2.service"));
         prop_assert_eq!(unit.keys().collect::<Vec<_>>(), harmless.keys().collect::<Vec<_>>());
         prop_assert_eq!(variables_of(&content(&app, "shop.env")), app.variables);

@@ -4,7 +4,6 @@
 # The image's working directory has to be the app root.
 # The values of the environment files are in here, and whoever may read the job can read them in Nomad.
 # That registers it; it runs with each: nomad job dispatch shop-release
-# It has no PORT.
 
 variable "image" {
   type = string
@@ -62,6 +61,7 @@ job "shop-release" {
         "QUOTES" = "it's \"so\""
         "SPACES" = "  a  b  "
         "UNICODE" = "Grüße 日本 🚀"
+        "PORT" = "5200"
         "PS" = "release.1"
       }
     }

@@ -4,7 +4,6 @@
 # The image's working directory has to be the app root.
 # The values of the environment files are in here, and whoever may read the job can read them in Nomad.
 # That registers it; it runs with each: nomad job dispatch twelve-factor-release
-# It has no PORT.
 
 variable "image" {
   type = string
@@ -48,6 +47,7 @@ job "twelve-factor-release" {
       env = {
         "GREETING" = "It's 100% yours"
         "SECRET_KEY" = "s3cret"
+        "PORT" = "5300"
         "PS" = "release.1"
       }
     }
