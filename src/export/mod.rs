@@ -7,6 +7,7 @@
 pub mod app;
 pub mod compose;
 pub mod diff;
+mod job;
 pub mod kubernetes;
 pub mod launchd;
 pub mod manifest;

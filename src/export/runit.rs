@@ -7,39 +7,35 @@
 //! Variables are files that `chpst -e` reads before it drops root's rights, so only root has to be able to read them
 //! (chpst(8), <http://smarden.org/runit/chpst.8>).
 
+use crate::export::job::Job;
 use crate::export::packed::{can_unpack, pack, unpacking};
 use crate::export::refusal::{inexpressible, variable};
 use crate::export::service::{Service, all, variables};
 use crate::export::template::Templates;
-use crate::export::{App, ExportError, File, Format, Instance, Process};
+use crate::export::{App, ExportError, File, Format};
 
 /// Returns the files of all service directories: `shop-web-1/run` and its like.
 pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError> {
-    all(app, |process, instance| service(app, process, instance, templates))
+    all(app, |job| service(app, job, templates))
 }
 
 const FORMAT: Format = Format::Runit;
 
-fn service<'a>(
-    app: &'a App,
-    process: &'a Process,
-    instance: &'a Instance,
-    templates: &'a Templates,
-) -> Result<Service<'a>, ExportError> {
+fn service<'a>(app: &'a App, job: &Job<'a>, templates: &'a Templates) -> Result<Service<'a>, ExportError> {
     let packed: Vec<_> =
         app.variables.iter().filter(|(_, value)| is_packed(value)).map(|(name, _)| name.as_str()).collect();
     if let Some(name) = packed.iter().find(|name| !can_unpack(name)) {
         let why = "chpst drops the blanks at its end, and a shell cannot set a variable of this name";
         return Err(inexpressible(FORMAT, variable(name), why));
     }
-    let command = unpacking(&process.command, &packed);
-    let mut service = Service::new(FORMAT, templates, app, (process, instance), command)?;
+    let command = unpacking(job.command, &packed);
+    let mut service = Service::new(FORMAT, templates, app, job, command)?;
     service.program("run", "run")?;
     service.program("finish", "finish")?;
     service.program("control/t", "control-t")?;
     service.program("control/k", "control-k")?;
     service.program("log/run", "log-run")?;
-    for (name, value) in variables(app, instance) {
+    for (name, value) in variables(app, job) {
         service.variable(name, content(&value))?;
     }
     Ok(service)

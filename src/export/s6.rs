@@ -9,22 +9,18 @@
 //! Variables are files that `s6-envdir -f` reads as they are, before root's rights are dropped
 //! (<https://skarnet.org/software/s6/s6-envdir.html>).
 
+use crate::export::job::Job;
 use crate::export::service::{Service, all, variables};
 use crate::export::template::Templates;
-use crate::export::{Access, App, ExportError, File, Format, Instance, Process};
+use crate::export::{Access, App, ExportError, File, Format};
 
 /// Returns the files of all service directories: `shop-web-1/run` and its like.
 pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError> {
-    all(app, |process, instance| service(app, process, instance, templates))
+    all(app, |job| service(app, job, templates))
 }
 
-fn service<'a>(
-    app: &'a App,
-    process: &'a Process,
-    instance: &'a Instance,
-    templates: &'a Templates,
-) -> Result<Service<'a>, ExportError> {
-    let mut service = Service::new(Format::S6, templates, app, (process, instance), process.command.clone())?;
+fn service<'a>(app: &'a App, job: &Job<'a>, templates: &'a Templates) -> Result<Service<'a>, ExportError> {
+    let mut service = Service::new(Format::S6, templates, app, job, job.command.to_owned())?;
     service.program("run", "run")?;
     service.program("finish", "finish")?;
     service.program("log/run", "log-run")?;
@@ -34,7 +30,7 @@ fn service<'a>(
     service.file("timeout-kill", format!("{grace}\n"), Access::Public);
     // `finish` counts in whole seconds, and kills in time.
     service.file("timeout-finish", format!("{}\n", grace + 3000), Access::Public);
-    for (name, value) in variables(app, instance) {
+    for (name, value) in variables(app, job) {
         // The last line end is not part of the value, and an empty file would be no variable.
         service.variable(name, format!("{value}\n"))?;
     }

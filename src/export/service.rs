@@ -1,12 +1,14 @@
-//! What the service directories of runit and s6 have in common: one for each instance, with a file for each variable.
+//! What the service directories of runit and s6 have in common: one for each instance and one for the release phase,
+//! with a file for each variable.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::export::job::{Job, Start, jobs};
 use crate::export::refusal::{inexpressible, path, variable};
 use crate::export::template::Templates;
-use crate::export::{Access, App, ExportError, File, Format, Instance, Process};
+use crate::export::{Access, App, ExportError, File, Format, unit};
 
 /// What the templates see.
 #[derive(Serialize)]
@@ -14,6 +16,8 @@ pub struct Context<'a> {
     app: &'a str,
     /// The instance, such as `web.1`.
     instance: &'a str,
+    /// Whether it is the release phase, which runs once and only when somebody says so.
+    is_release: bool,
     root: &'a str,
     user: Option<&'a str>,
     command: String,
@@ -33,25 +37,32 @@ pub struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    /// Returns the service directory of an instance that runs `command`, with nothing in it yet.
+    /// Returns the service directory of a job that runs `command`, with nothing in it but what keeps the release phase
+    /// from being started with the rest.
     pub fn new(
         format: Format,
         templates: &'a Templates,
         app: &'a App,
-        (process, instance): (&Process, &'a Instance),
+        job: &Job<'a>,
         command: String,
     ) -> Result<Service<'a>, ExportError> {
-        let name = format!("{}-{}-{}", app.name, process.name, instance.number);
+        let name = job.name.clone();
         let context = Context {
             app: &app.name,
-            instance: &instance.name,
+            instance: job.instance,
+            is_release: job.start == Start::Asked,
             root: path(format, "the app root", &app.root)?,
             user: app.user.as_deref(),
             command,
             log: format!("{}/{name}", path(format, "the log directory", &app.log)?),
-            grace: app.grace.as_secs() + u64::from(app.grace.subsec_nanos() > 0),
+            grace: unit::seconds(app.grace),
         };
-        Ok(Service { format, templates, name, context, files: Vec::new() })
+        let mut service = Service { format, templates, name, context, files: Vec::new() };
+        match job.start {
+            Start::Always => {}
+            Start::Asked => service.file("down", String::new(), Access::Public),
+        }
+        Ok(service)
     }
 
     /// Puts in a program that a template writes.
@@ -87,22 +98,19 @@ impl<'a> Service<'a> {
     }
 }
 
-/// Returns the files of all instances, each made by `service`.
+/// Returns the files of all services, each made by `service`.
 pub fn all<'a>(
     app: &'a App,
-    service: impl Fn(&'a Process, &'a Instance) -> Result<Service<'a>, ExportError>,
+    service: impl Fn(&Job<'a>) -> Result<Service<'a>, ExportError>,
 ) -> Result<Vec<File>, ExportError> {
     let mut files = Vec::new();
-    for process in &app.processes {
-        for instance in &process.instances {
-            files.extend(service(process, instance)?.files());
-        }
+    for job in jobs(app) {
+        files.extend(service(&job)?.files());
     }
     Ok(files)
 }
 
-/// Returns the variables of an instance, ordered by name but for the computed ones, which are last.
-pub fn variables<'a>(app: &'a App, instance: &Instance) -> impl Iterator<Item = (&'a str, String)> {
-    let computed = [("PORT", instance.port.to_string()), ("PS", instance.name.clone())];
-    app.variables.iter().map(|(name, value)| (name.as_str(), value.clone())).chain(computed)
+/// Returns the variables of a service, ordered by name but for the computed ones, which are last.
+pub fn variables<'a>(app: &'a App, job: &Job<'_>) -> impl Iterator<Item = (&'a str, String)> {
+    app.variables.iter().map(|(name, value)| (name.as_str(), value.clone())).chain(job.computed())
 }

@@ -1,14 +1,16 @@
-//! A configuration of supervisord: a program for each instance, and a group of them.
+//! A configuration of supervisord: a program for each instance, a group of them, and a program outside of it for the
+//! release phase, for `supervisorctl start 'shop:*'` starts all that is in the group.
 //!
 //! The rules are those of <https://supervisord.org/configuration.html>, and where that is silent those of supervisor
 //! 4.2: Python's `configparser` reads the lines, `%` expands what is left, and `shlex` divides commands and variables.
 
 use serde::Serialize;
 
+use crate::export::job::{Job, Start, jobs};
 use crate::export::packed::{can_unpack, pack, unpacking};
 use crate::export::refusal::{inexpressible, path, variable};
 use crate::export::template::Templates;
-use crate::export::{Access, App, ExportError, File, Format, Instance, Process, quote};
+use crate::export::{Access, App, ExportError, File, Format, quote, unit};
 
 /// Returns the one file: `shop.conf`.
 pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError> {
@@ -16,17 +18,15 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
     if log.contains('%') {
         return Err(inexpressible(FORMAT, "the log directory", "supervisord expands a `%` there twice"));
     }
-    let instances = app
-        .processes
-        .iter()
-        .flat_map(|process| process.instances.iter().map(move |instance| program(app, process, instance)));
     let context = Context {
         app: &app.name,
         directory: setting("the app root", path(FORMAT, "the app root", &app.root)?)?,
         user: app.user.as_deref().map(|user| setting("the user", user)).transpose()?,
         log,
-        grace: whole_seconds(app),
-        programs: instances.collect::<Result<_, _>>()?,
+        log_directory: path(FORMAT, "the log directory", &app.log)?,
+        // It knows whole seconds.
+        grace: unit::seconds(app.grace),
+        programs: jobs(app).map(|job| program(app, &job)).collect::<Result<_, _>>()?,
     };
     let content = templates.render("supervisord/app.conf", context)?;
     Ok(vec![File { path: format!("{}.conf", app.name).into(), content, access: Access::Secret }])
@@ -34,13 +34,15 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
 
 const FORMAT: Format = Format::Supervisord;
 
-/// What the template sees. All texts are fit to stand behind an `=`.
+/// What the template sees. All texts but one are fit to stand behind an `=`.
 #[derive(Serialize)]
 struct Context<'a> {
     app: &'a str,
     directory: String,
     user: Option<String>,
     log: String,
+    /// As it is, for a comment.
+    log_directory: &'a str,
     grace: u64,
     programs: Vec<Program>,
 }
@@ -48,6 +50,8 @@ struct Context<'a> {
 #[derive(Serialize)]
 struct Program {
     name: String,
+    /// Whether it is the release phase, which is not in the group.
+    is_release: bool,
     command: String,
     environment: Vec<Variable>,
 }
@@ -58,7 +62,7 @@ struct Variable {
     value: String,
 }
 
-fn program(app: &App, process: &Process, instance: &Instance) -> Result<Program, ExportError> {
+fn program(app: &App, job: &Job<'_>) -> Result<Program, ExportError> {
     let mut environment = Vec::new();
     let mut packed = Vec::new();
     for (name, value) in &app.variables {
@@ -77,16 +81,14 @@ fn program(app: &App, process: &Process, instance: &Instance) -> Result<Program,
         };
         environment.push(Variable { name: name.clone(), value });
     }
-    let computed = [("PORT", instance.port.to_string()), ("PS", instance.name.clone())];
     environment.extend(
-        computed.map(|(name, value)| Variable { name: name.to_owned(), value: format!("\"{value}\"") }),
+        job.computed().map(|(name, value)| Variable { name: name.to_owned(), value: format!("\"{value}\"") }),
     );
-    let command = unpacking(&process.command, &packed);
+    let command = unpacking(job.command, &packed);
     let command = quote::supervisord_argument(&command).ok_or_else(|| {
-        inexpressible(FORMAT, format!("the command of `{}`", process.name), "it is more than one line")
+        inexpressible(FORMAT, format!("the command of `{}`", job.process), "it is more than one line")
     })?;
-    let name = format!("{}-{}-{}", app.name, process.name, instance.number);
-    Ok(Program { name, command, environment })
+    Ok(Program { name: job.name.clone(), is_release: job.start == Start::Asked, command, environment })
 }
 
 /// Returns a text that stands unquoted behind an `=`.
@@ -95,11 +97,6 @@ fn setting(what: &str, text: &str) -> Result<String, ExportError> {
         let why = "supervisord would take part of it for a comment, for blanks, for a line or for `%(here)s`";
         inexpressible(FORMAT, what, why)
     })
-}
-
-/// Returns the grace period, rounded up: supervisord knows whole seconds.
-fn whole_seconds(app: &App) -> u64 {
-    app.grace.as_secs() + u64::from(app.grace.subsec_nanos() > 0)
 }
 
 #[cfg(test)]

@@ -169,6 +169,42 @@ impl<'a> Managed<'a> {
         wait_until("all instances run", || self.count() == self.names.len());
     }
 
+    /// Runs the release phase, as its file says.
+    #[track_caller]
+    fn release(&self) {
+        let (told, is_done) = match self.manager {
+            Manager::Supervisord => {
+                self.ask("supervisorctl", &["-c", "../supervisord.conf", "start", "shop-release"])
+            }
+            Manager::Runit => {
+                // Nothing comes of it while the one before is still ending.
+                let is_down = || self.ask("sv", &["status", "./shop-release"]).0.starts_with("down:");
+                wait_until("no release phase runs", is_down);
+                self.ask("sv", &["once", "./shop-release"])
+            }
+            Manager::S6 => self.ask("s6-svc", &["-wD", "-o", "./shop-release"]),
+        };
+        assert!(is_done, "{told}");
+    }
+
+    /// Has an instance end and started again, as its file says.
+    #[track_caller]
+    fn restart(&self, name: &str) {
+        let folder = format!("./{name}");
+        let (told, is_done) = match self.manager {
+            Manager::Supervisord => {
+                let name = format!("shop:{name}");
+                self.ask("supervisorctl", &["-c", "../supervisord.conf", "restart", &name])
+            }
+            Manager::Runit => self.ask("sv", &["restart", &folder]),
+            Manager::S6 => {
+                assert!(self.ask("s6-svc", &["-wD", "-d", &folder]).1);
+                self.ask("s6-svc", &["-u", &folder])
+            }
+        };
+        assert!(is_done, "{told}");
+    }
+
     /// Stops every instance, and returns when they have ended.
     #[track_caller]
     fn stop(&self) {
@@ -537,7 +573,63 @@ fn check_http(manager: Manager) {
     let left = exported(&app, manager);
     let is_gone = |name: &&String| !left.contains(name);
     assert_eq!(held.iter().filter(is_gone).collect::<Vec<_>>(), ["shop-web-2"]);
-    assert_eq!(left, ["shop-clock-1", "shop-web-1", "shop-worker-1"]);
+    assert_eq!(left, ["shop-clock-1", "shop-release", "shop-web-1", "shop-worker-1"]);
+}
+
+/// Checks that what ends well is not started again, unless it was asked to end, that what fails is, and that the release
+/// phase runs once and when it is asked for.
+#[track_caller]
+fn check_ends(manager: Manager) {
+    if !manager.is_installed() {
+        return;
+    }
+    let app = App::new("");
+    let tag = app.tag();
+    // A second is what supervisord takes for a start.
+    app.file(
+        "Procfile",
+        format!(
+            "web: echo up; trap 'exit 0' TERM; sleep {tag} & wait\n\
+             done: echo up; sleep 1.5\n\
+             failing: echo up; sleep 1.5; exit 3\n\
+             release: echo $PS at $PORT; echo released\n"
+        ),
+    );
+    let (counts, port) = ([("web", 1), ("done", 1), ("failing", 1)], free_port());
+    export(&app, manager, app.root(), &counts, port, &[]);
+    let managed = Managed::start(&app, manager, &counts);
+    let ups = |name: &str| String::from_utf8(managed.written(name)).unwrap().matches("up\n").count();
+    wait_until("the failing one has run three times", || ups("shop-failing-1") >= 3);
+    assert_eq!((ups("shop-done-1"), ups("shop-web-1")), (1, 1));
+
+    assert_eq!(managed.written("shop-release"), b"");
+    for times in 1..=2 {
+        managed.release();
+        let expected = format!("release.1 at {}\nreleased\n", port + 300).repeat(times);
+        wait_until("it is released", || managed.written("shop-release") == expected.as_bytes());
+    }
+    managed.restart("shop-web-1");
+    wait_until("it is up again", || ups("shop-web-1") == 2);
+    let failures = ups("shop-failing-1");
+    wait_until("time has passed", || ups("shop-failing-1") > failures + 1);
+    assert_eq!((ups("shop-done-1"), ups("shop-web-1")), (1, 2));
+    assert_eq!(managed.written("shop-release").split(|byte| *byte == b'\n').count(), 5);
+    managed.end();
+}
+
+#[test]
+fn supervisord_starts_what_failed_and_releases_once() {
+    check_ends(Manager::Supervisord);
+}
+
+#[test]
+fn runit_starts_what_failed_and_releases_once() {
+    check_ends(Manager::Runit);
+}
+
+#[test]
+fn s6_starts_what_failed_and_releases_once() {
+    check_ends(Manager::S6);
 }
 
 /// Returns the instances that are in an export, ordered by name.

@@ -11,8 +11,8 @@ use proptest::{prop_assert_eq, proptest};
 use super::render;
 use crate::export::app::tests::torture;
 use crate::export::template::Templates;
-use crate::export::tests::{golden, reader};
 use crate::export::tests::reader::{directory, settings, text, variables_of, words};
+use crate::export::tests::{golden, reader};
 use crate::export::{Access, App, File, Format, Release};
 use crate::trials::trials;
 
