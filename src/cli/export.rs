@@ -259,8 +259,10 @@ impl Place<'_> {
                 return format!("left {path}, for there is more in it\n");
             }
         };
+        // To `sv` a name that begins with neither is one below its own directory of services.
+        let here = if path.starts_with(['/', '.']) { "" } else { "./" };
         format!(
-            "left {path}, for its supervisor has `supervise` in it: stop what it runs with `{stop} {path}`, then remove the \
+            "left {path}, for its supervisor has `supervise` in it: stop what it runs with `{stop} {here}{path}`, then remove the \
              directory\n"
         )
     }

@@ -119,7 +119,7 @@ fn a_directory_that_a_supervisor_keeps_is_said_to_be_its() {
         let left: Vec<&str> = told.lines().filter(|line| line.starts_with("left ")).collect();
         let [line] = left.as_slice() else { panic!("{told}") };
         let words = "left out/shop-web-2, for its supervisor has `supervise` in it: ";
-        assert!(line.starts_with(words) && line.contains(&format!("`{stop} ")), "{line}");
+        assert!(line.starts_with(words) && line.contains(&format!("`{stop} ./out/shop-web-2`")), "{line}");
         // It may still run what is no longer exported, so it is not as it should be.
         assert_eq!(exported(&app, format, &["-m", "web=1"]), format!("{line}\n"));
         let end = export(&app, format, &["-m", "web=1", "--check"]);
