@@ -56,14 +56,18 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     if let Some(release) = app.release.as_ref().filter(|_| !has_type) {
         let object = job(app, &names, release, environment);
         let file = format!("{RELEASE}-job.yaml");
-        add(&file, Access::Public, document(FORMAT, &(header(app) + &release_comment(&names.app)), &object)?);
+        add(
+            &file,
+            Access::Public,
+            document(FORMAT, &(header(app) + &release_comment(&names.app, environment)), &object)?,
+        );
         resources.push(file);
     }
     for process in &app.processes {
         let component = names.component(&process.name);
         let file = format!("{component}-deployment.yaml");
         let object = deployment(app, &names, process, component, environment);
-        add(&file, Access::Public, document(FORMAT, &(header(app) + &pod_comment(app)), &object)?);
+        add(&file, Access::Public, document(FORMAT, &(header(app) + &pod_comment(app, process)), &object)?);
         resources.push(file);
         if process.port == Port::Bound {
             let file = format!("{component}-service.yaml");
@@ -263,24 +267,36 @@ fn header(app: &App) -> String {
     format!("Written by procman for the app {}, as kubernetes; the next export overwrites it.\n", app.name)
 }
 
-fn pod_comment(app: &App) -> String {
+fn pod_comment(app: &App, process: &Process) -> String {
     let mut comment = "\nThe image's working directory has to be the app root.\n\
                        Pods of a type share one PORT, for each has an address of its own; PS is the pod's name.\n"
         .to_owned();
+    comment.push_str(match process.port {
+        Port::Bound => {
+            "The process has to listen on all addresses, not on 127.0.0.1, to be reached from outside of its pod.\n"
+        }
+        Port::Unused => {
+            "It has no port: the type is not called web, and its command does not name PORT with a dollar sign.\n"
+        }
+    });
     if app.user.as_deref().is_some_and(|user| user.parse::<i64>().is_err()) {
         comment.push_str("Kubernetes knows users by their numbers only: the user is the image's.\n");
     }
     comment
 }
 
-fn release_comment(app: &str) -> String {
+fn release_comment(app: &str, environment: Environment<'_>) -> String {
+    let secret = match environment.secrets {
+        [] => "",
+        [_, ..] => "The Secret has to be there before: see secret.example.yaml.\n",
+    };
+    let config = if environment.has_config { "  kubectl apply -f configmap.yaml\n" } else { "" };
     format!(
-        "\nKubernetes starts everything at once. To have the release phase first, as it should be:\n  \
+        "\n{secret}Kubernetes starts everything at once. To have the release phase first, as it should be:\n{config}  \
          kubectl delete job {app}-{RELEASE} --ignore-not-found\n  \
          kubectl apply -k . -l app.kubernetes.io/component={RELEASE}\n  \
          kubectl wait --for=condition=complete --timeout=10m job/{app}-{RELEASE}\n  \
-         kubectl apply -k .\n\
-         The configuration has to be there before: kubectl apply -f configmap.yaml. It has no PORT.\n"
+         kubectl apply -k .\n"
     )
 }
 
