@@ -6,45 +6,14 @@
 
 use plist::{Dictionary, Value};
 
+use crate::export::job::{Job, Start, jobs};
 use crate::export::{Access, App, ExportError, File, Format, unit};
-
-/// What one property list runs.
-struct Job<'a> {
-    name: String,
-    command: &'a str,
-    /// The computed variables.
-    computed: Vec<(&'a str, String)>,
-    start: Start,
-}
-
-/// When launchd starts a job.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Start {
-    /// As soon as it knows it, and again whenever it fails.
-    Always,
-    /// When somebody says so.
-    Asked,
-}
 
 /// Returns the property lists of an app.
 pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     let why = "it contains a character that XML does not have, such as a NUL, or a carriage return";
     unit::check(app, Format::Launchd, is_xml_character, why)?;
-    let jobs = app.processes.iter().flat_map(|process| {
-        process.instances.iter().map(move |instance| Job {
-            name: unit::name(app, process, instance),
-            command: &process.command,
-            computed: vec![("PORT", instance.port.to_string()), ("PS", instance.name.clone())],
-            start: Start::Always,
-        })
-    });
-    let release = app.release.as_ref().map(|release| Job {
-        name: unit::release_name(app),
-        command: &release.command,
-        computed: release.computed().to_vec(),
-        start: Start::Asked,
-    });
-    jobs.chain(release).map(|job| file(app, &job)).collect()
+    jobs(app).map(|job| file(app, &job)).collect()
 }
 
 /// Returns the property list of a job, with a comment behind its two opening lines, which have to come first.
@@ -64,7 +33,7 @@ fn dictionary(app: &App, job: &Job) -> Result<Dictionary, ExportError> {
     let log = unit::text(&app.log, Format::Launchd, "the directory for logs")?;
     let log = Value::from(format!("{}/{}.log", log.trim_end_matches('/'), job.name));
     let variables = app.variables.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-    let computed = job.computed.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())));
+    let computed = job.computed().map(|(name, value)| (name.to_owned(), Value::from(value)));
     // 0 would mean without end, and launchd counts in a C int.
     let exit_time_out = unit::seconds(app.grace).clamp(1, u64::from(i32::MAX.unsigned_abs()));
     let arguments = ["/bin/sh", "-c", job.command].map(Value::from).to_vec();
@@ -95,21 +64,29 @@ fn dictionary(app: &App, job: &Job) -> Result<Dictionary, ExportError> {
 
 /// Returns what a reader of the file should know.
 fn comment(app: &App, job: &Job) -> String {
-    let (app, name) = (&app.name, &job.name);
-    let first = format!("Written by procman: `{app}` for launchd. The next export overwrites this file.");
-    let rest = match job.start {
-        Start::Always => {
-            "A failed instance is started again after ten seconds at the earliest, and without an end: launchd has no \
-             limit."
-                .to_owned()
-        }
+    let (name, log) = (&job.name, app.log.display());
+    let mut text = format!(
+        " Written by procman: `{}` for launchd. The next export overwrites this file.\n\
+         \n     \
+         The directory of the logs has to exist, {log}. To load it:\n\
+         \n         \
+         launchctl bootstrap gui/$UID ~/Library/LaunchAgents/{name}.plist\n         \
+         sudo launchctl bootstrap system /Library/LaunchDaemons/{name}.plist\n\
+         \n     \
+         the first for a user, the second for the system, where the file has to be root's.\n     ",
+        app.name
+    );
+    text.push_str(&match job.start {
+        Start::Always => "A failed instance is started again after ten seconds at the earliest, and without an end: \
+                          launchd has no limit. "
+            .to_owned(),
         Start::Asked => format!(
             "The release phase: nothing starts it by itself. `launchctl kickstart gui/$UID/{name}` does, for the \
-             system `launchctl kickstart system/{name}`."
+             system `launchctl kickstart system/{name}`. "
         ),
-    };
+    });
     // Two hyphens would end a comment, and names may contain them: <https://www.w3.org/TR/xml/#sec-comments>.
-    let text = format!(" {first}\n     {rest} ").replace("--", "- -").replace("--", "- -");
+    let text = text.replace("--", "- -").replace("--", "- -");
     format!("<!--{text}-->\n")
 }
 
