@@ -221,6 +221,11 @@ fn service_comment(app: &App) -> String {
     let mut comment =
         "Nomad chooses the PORT of what listens on one; what ended is started again by its own rules.\n"
             .to_owned();
+    if app.processes.iter().any(|process| process.port == Port::Bound) {
+        comment.push_str(
+            "A process has to listen on all addresses, not on 127.0.0.1, to be reached from outside of its container.\n",
+        );
+    }
     // The default of the client's setting.
     if app.grace > Duration::from_secs(30) {
         comment.push_str(

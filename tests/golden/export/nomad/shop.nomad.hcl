@@ -4,6 +4,7 @@
 # The image's working directory has to be the app root.
 # The values of the environment files are in here, and whoever may read the job can read them in Nomad.
 # Nomad chooses the PORT of what listens on one; what ended is started again by its own rules.
+# A process has to listen on all addresses, not on 127.0.0.1, to be reached from outside of its container.
 
 variable "image" {
   type = string
