@@ -26,6 +26,8 @@ const NEWEST: usize = 4 * 1024;
 const NEWEST_EACH: usize = 256;
 /// How long an instance rests that has overtaken.
 const REST: Duration = Duration::from_millis(250);
+/// How long the beginning of a line waits for its end, as on procman's own screen: after that it is taken for a prompt.
+const HELD: Duration = Duration::from_millis(250);
 /// One that is woken again within this time lets some lines gather for as long.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -83,6 +85,8 @@ pub struct Follower {
     seen: usize,
     bell: Arc<Notify>,
     woken: Option<Instant>,
+    /// Since when there has been the beginning of a line that has not been returned.
+    held_since: Option<Instant>,
 }
 
 /// One instance.
@@ -115,6 +119,7 @@ impl Follower {
             seen: 0,
             bell: Arc::new(Notify::new()),
             woken: None,
+            held_since: None,
         };
         follower.find_sources();
         // Those to come are read from their beginning.
@@ -138,6 +143,7 @@ impl Follower {
                 continue;
             }
             if self.wait_in_line() {
+                self.note_beginnings();
                 self.wait().await;
             }
         }
@@ -171,11 +177,11 @@ impl Follower {
     }
 
     fn read(&mut self, course: Course) -> Vec<Piece> {
-        let unfinished = match course {
-            Course::Goes => Unfinished::Left,
-            Course::Closed => Unfinished::Taken,
-        };
         let now = Instant::now();
+        let unfinished = match course {
+            Course::Goes if self.held_since.is_none_or(|since| since + HELD > now) => Unfinished::Left,
+            Course::Goes | Course::Closed => Unfinished::Taken,
+        };
         if course == Course::Closed {
             self.sources.iter_mut().for_each(|source| source.rests_until = None);
         }
@@ -239,13 +245,25 @@ impl Follower {
         })
     }
 
+    /// Takes note of when a line has begun that has not ended: what is returned until then is whole lines.
+    fn note_beginnings(&mut self) {
+        let has_begun = |source: &Followed| {
+            source.log.state().record.next_time(source.cursor, Unfinished::Taken).is_some()
+        };
+        if !self.sources.iter().any(has_begun) {
+            self.held_since = None;
+        } else if self.held_since.is_none_or(|since| since.elapsed() >= HELD) {
+            self.held_since = Some(Instant::now());
+        }
+    }
+
     async fn wait(&mut self) {
         let rested = self.sources.iter().filter_map(|source| source.rests_until).min();
-        match rested {
-            Some(rested) => {
+        match [rested, self.held_since.map(|since| since + HELD)].into_iter().flatten().min() {
+            Some(until) => {
                 tokio::select! {
                     () = self.bell.notified() => {}
-                    () = sleep_until(rested) => return,
+                    () = sleep_until(until) => return,
                 }
             }
             None => self.bell.notified().await,

@@ -308,3 +308,18 @@ fn a_tail_that_is_overtaken_is_told_and_goes_on_with_the_newest() {
         assert!(newest.ends_with("xend"));
     });
 }
+
+/// It used to wait for the end of the line, which a prompt does not have.
+#[test]
+fn a_prompt_is_followed_after_a_pause_and_goes_on() {
+    let history = History::new(LIMIT);
+    let log = open(&history, "web.1");
+    write(&log, "one\nname? ", 0);
+    let mut follower = history.follow(None, None, Follow::On);
+    run(async {
+        assert_eq!(show(follower.next().await.unwrap()), ["web.1: one"]);
+        assert_eq!(show(follower.next().await.unwrap()), ["web.1: name? …"]);
+        write(&log, "Bob\n", 5);
+        assert_eq!(show(follower.next().await.unwrap()), ["web.1: Bob"]);
+    });
+}
