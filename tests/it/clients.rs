@@ -16,8 +16,9 @@ const FAILURE: &str =
 const DONE: &str = r#"{"done":{}}"#;
 const FORMATION: &str = r#"{"formation":{"pid":7,"root":"/app","stopping":false,"types":["web"],"instances":[{"name":"web.1","process":"web","number":1,"state":"running","pid":77,"uptime":3.0,"restarts":0,"port":5000,"cpu":null,"memory":null,"last_exit":null,"terminal":false}]}}"#;
 
-/// Answers one call after the other at `path` with lines, and returns what was asked.
-fn play(path: PathBuf, answers: &[&[&str]]) -> JoinHandle<Vec<String>> {
+/// Answers one call after the other at `path` with lines, and returns what was asked, and the socket: somebody listens
+/// there until then.
+fn play(path: PathBuf, answers: &[&[&str]]) -> JoinHandle<(Vec<String>, UnixListener)> {
     let listener = UnixListener::bind(path).unwrap();
     let answers: Vec<String> =
         answers.iter().map(|lines| lines.iter().map(|line| format!("{line}\n")).collect()).collect();
@@ -30,7 +31,8 @@ fn play(path: PathBuf, answers: &[&[&str]]) -> JoinHandle<Vec<String>> {
             let _ = stream.write_all(text.as_bytes());
             call
         };
-        answers.iter().map(answer).collect()
+        let asked = answers.iter().map(answer).collect();
+        (asked, listener)
     })
 }
 
@@ -40,7 +42,7 @@ fn ask(arguments: &[&str], answers: &[&[&str]]) -> (End, String) {
     let app = App::new("");
     let played = play(app.root().join("s"), answers);
     let end = app.done(&[arguments, &["--socket", "s"]].concat());
-    (end, played.join().unwrap().pop().unwrap())
+    (end, played.join().unwrap().0.pop().unwrap())
 }
 
 /// Checks the request that a command makes, and that it ends well.
@@ -99,7 +101,7 @@ fn an_end_is_what_quit_wants_and_nobody_else() {
         (Some(1), "procman: the formation has ended with status 3\n")
     );
     let (end, _) = ask(&["restart"], &[&[]]);
-    let expected = "procman: no procman runs this app\nhint: `procman start` runs it; `-d DIR` names another app, `--socket PATH` a socket\n";
+    let expected = "procman: the procman that runs this app has gone, or will not answer this user\nhint: only the user that it runs as, and root, are answered\n";
     assert_eq!((end.status, end.stderr.as_str()), (Some(1), expected));
 }
 
