@@ -174,7 +174,11 @@ impl<'a> Managed<'a> {
     fn release(&self) {
         let (told, is_done) = match self.manager {
             Manager::Supervisord => {
-                self.ask("supervisorctl", &["-c", "../supervisord.conf", "start", "shop-release"])
+                let (told, is_done) =
+                    self.ask("supervisorctl", &["-c", "../supervisord.conf", "start", "shop-release"]);
+                // One that has ended before supervisord looks again is called so, and has run.
+                let was_quick = told.contains("ERROR (abnormal termination)");
+                (told, is_done || was_quick)
             }
             Manager::Runit => {
                 // Nothing comes of it while the one before is still ending.
