@@ -119,13 +119,13 @@ impl Sample {
 }
 
 /// The most that a guard may ever hold: with it count the pages of the program itself, which is large without optimisation.
-pub const GUARD: Sample = Sample { descriptors: 10, threads: 1, resident: 24 << 10 };
+pub const GUARD: Sample = Sample { descriptors: 10, threads: 1, resident: 18 << 10 };
 
 /// Returns the most that a supervisor of so many instances may ever hold: a pipe and a process descriptor each,
 /// and of output what one stream may hold back and what is kept of it. Its threads are the loop, the pump and the one
 /// for clients.
 pub fn supervisor_bound(instances: u64) -> Sample {
-    Sample { descriptors: 30 + 2 * instances, threads: 3, resident: (32 << 10) + 1024 * instances }
+    Sample { descriptors: 30 + 2 * instances, threads: 3, resident: (20 << 10) + 640 * instances }
 }
 
 /// What a process held over a long time.
