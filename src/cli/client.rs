@@ -48,8 +48,15 @@ pub fn path(common: Common, client: &Client) -> Result<PathBuf, Failure> {
     if let Some(Socket::At(path)) = options.socket {
         return Ok(path);
     }
+    let (directory, name) = usual_place(&root);
+    Ok(directory.join(name))
+}
+
+/// Returns in which directory, and under which name there, the procman of an app root listens: where it does so unless it
+/// is told otherwise, and where clients look for it.
+pub fn usual_place(root: &Path) -> (PathBuf, String) {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR");
-    Ok(address::directory(runtime.as_deref(), files::own_user()).join(address::name(&root)))
+    (address::directory(runtime.as_deref(), files::own_user()), address::name(root))
 }
 
 impl Connection {

@@ -6,12 +6,12 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::cli::args::{self, Common};
+use crate::cli::client::usual_place;
 use crate::cli::error::{self, Failure};
 use crate::cli::foreground::{self, Beginning};
 use crate::cli::load::App;
 use crate::cli::print;
 use crate::config::{ByteSize, ColorChoice, LogFormat, Options, PtyChoice, Socket, Timestamp};
-use crate::control::address;
 use crate::output::{Colour, Format, Returns, Stamp, Style};
 use crate::runtime::history::History;
 use crate::runtime::pump::READ;
@@ -22,7 +22,7 @@ use crate::sys::link::Peer;
 use crate::sys::logfile::LogFile;
 use crate::sys::socket::{self, BindError, Listener};
 use crate::sys::stdio::{stdout_is_terminal, write_stderr, write_stderr_unless_stuck};
-use crate::sys::{daemon, files, startup, zone};
+use crate::sys::{daemon, startup, zone};
 
 /// How many bytes of each instance's output are kept: as many as the pump reads at once of a flood, which is the least
 /// that can be kept of it without a copy.
@@ -146,8 +146,8 @@ fn listen(options: &Options, root: &Path) -> Result<Option<Listener>, Failure> {
         None => {
             // One that has vanished meanwhile will be named by the first spawn.
             let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-            let directory = address::directory(env::var_os("XDG_RUNTIME_DIR").as_deref(), files::own_user());
-            socket::listen_in(&directory, &address::name(&root))
+            let (directory, name) = usual_place(&root);
+            socket::listen_in(&directory, &name)
         }
     };
     listened.map(Some).map_err(Failure::Socket)
