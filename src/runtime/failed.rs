@@ -32,8 +32,9 @@ impl From<io::Error> for Failed {
     }
 }
 
-/// How many files the runtime opens for itself: 3 of tokio, 2 of the pump, and the pair that tells of signals.
-const OWN: u64 = 7;
+/// How many files the runtime opens for itself: 7 before the first spawn (3 of tokio, 2 of the pump, and the pair that
+/// tells of signals), and 6 later, for those who ask (3 of tokio, the pair again, the watch over the socket, the socket).
+const OWN: u64 = 13;
 
 /// Checks that these and every instance can be had beside what is open now: half a formation is of no use, and where
 /// tokio cannot open its own it panics.
