@@ -11,7 +11,7 @@
 //! decide   supervisor/   output/   control/   export/   pure
 //! mean     plan · formation · config · dotenv · procfile   pure: what the user wrote, and what it means
 //! do       sys/                                     one narrow door each; no policy
-//! values   process · fault · quote                  Signal, Exit, Pid; Severity, Fault; words of others
+//! values   process · fault · quote · policy         Signal, Exit, Pid; Severity, Fault; words of others; Policy
 //! ```
 //!
 //! Names point downward only; `tests/it/layering.rs` holds the table of who may name whom.
@@ -33,6 +33,8 @@ pub mod quote;
 pub mod procfile;
 
 pub mod dotenv;
+
+pub mod policy;
 
 pub mod config;
 

@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::config::EnvPrecedence;
 use crate::dotenv::{Env, Place};
 use crate::formation::{Formation, InstanceId};
+use crate::policy::Policies;
 use crate::procfile::{Entry, ProcessType};
 use crate::quote::excerpt;
 
@@ -37,6 +38,8 @@ pub struct Inputs {
     pub root: PathBuf,
     /// The instances to begin with.
     pub formation: Formation,
+    /// How the types are supervised.
+    pub policies: Policies,
 }
 
 /// What any instance runs, and which instances there are at first.
@@ -45,6 +48,7 @@ pub struct Plan {
     entries: Vec<Entry>,
     positions: BTreeMap<ProcessType, u32>,
     formation: Formation,
+    policies: Policies,
     base_port: u16,
     root: Arc<Path>,
     shared: Shared,
@@ -61,6 +65,7 @@ impl Plan {
             entries: inputs.entries,
             positions,
             formation: inputs.formation,
+            policies: inputs.policies,
             base_port,
             root: inputs.root.into(),
             shared,
@@ -83,6 +88,11 @@ impl Plan {
     /// Returns the formation that `start` begins with.
     pub fn formation(&self) -> &Formation {
         &self.formation
+    }
+
+    /// Returns how the types are supervised; one that is missing as nothing were said of it.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// Returns the types of the Procfile, in its order.
@@ -356,6 +366,7 @@ mod tests {
     use crate::config::EnvPrecedence;
     use crate::dotenv::{self, Env};
     use crate::formation::{Formation, InstanceId};
+    use crate::policy::Policies;
     use crate::procfile::{self, ProcessType};
 
     const PROCFILE: &str = "web: ./web -p $PORT\nworker: ./work\nclock: ./tick\n";
@@ -372,6 +383,7 @@ mod tests {
             port: None,
             root: PathBuf::from("/app"),
             formation: Formation::resolve(&types, None, &[]).unwrap(),
+            policies: Policies::new(),
         }
     }
 

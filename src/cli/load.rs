@@ -11,6 +11,7 @@ use crate::dotenv::{self, Env};
 use crate::fault::{Fault, Severity};
 use crate::formation::{Formation, Request};
 use crate::plan::{Inputs, Plan, PlanError};
+use crate::policy::Policies;
 use crate::procfile::{self, Entry, ProcessType};
 use crate::quote::escaped_path;
 use crate::sys::files::{self, Access, Content};
@@ -122,6 +123,7 @@ impl App {
             port: self.options.port.map(|port| port.0),
             root: self.root,
             formation,
+            policies: Policies::new(),
         };
         Plan::new(inputs).map_err(|error| {
             let PlanError::FilePort { place } = error else { return Failure::Plan(error) };

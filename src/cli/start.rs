@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::cli::args::{self, Common};
 use crate::cli::client::usual_place;
@@ -16,7 +17,7 @@ use crate::output::{Colour, Format, Returns, Stamp, Style};
 use crate::runtime::history::History;
 use crate::runtime::pump::READ;
 use crate::runtime::{self, Failed, Job, Outcome, Wanted};
-use crate::supervisor::Settings;
+use crate::supervisor::{Audience, Settings};
 use crate::sys::guard::{self, Side};
 use crate::sys::link::Peer;
 use crate::sys::logfile::LogFile;
@@ -27,6 +28,9 @@ use crate::sys::{daemon, startup, zone};
 /// How many bytes of each instance's output are kept: as many as the pump reads at once of a flood, which is the least
 /// that can be kept of it without a copy.
 const HISTORY: usize = READ;
+
+/// How long a backing service may keep those waiting that need it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the formation, and returns what procman exits with.
 pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
@@ -94,7 +98,13 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     };
     let job = Job {
         plan: &plan,
-        settings: Settings { grace },
+        settings: Settings {
+            grace,
+            policies: plan.policies().clone(),
+            patience: PATIENCE,
+            audience: Audience::Nobody,
+            seed: Some(u64::from(std::process::id())),
+        },
         style,
         wanted,
         log_file,

@@ -214,6 +214,7 @@ pub mod tests {
     use crate::dotenv::{self, Env};
     use crate::formation::{Formation, Request};
     use crate::plan::{Inputs, Plan};
+    use crate::policy::Policies;
     use crate::procfile::{self, ProcessType};
 
     /// Returns an app with every kind of trouble in its values and commands, for the tests of all formats.
@@ -277,6 +278,7 @@ pub mod tests {
             port: None,
             root: root.into(),
             formation,
+            policies: Policies::new(),
         })
         .unwrap()
     }

@@ -381,7 +381,7 @@ impl<'a> Runtime<'a> {
                 Action::Spawn(id) => self.spawn(id),
                 Action::Signal(id, signal) => self.signal(&id, signal),
                 Action::Say(notice) => self.pump.say(notice.to_string()),
-                // Nobody can ask yet.
+                Action::Probe { .. } | Action::Reach(_) | Action::LetGo(_) | Action::Announce(_) => {}
                 Action::Reply(id, reply) => self.reply(id, reply),
                 // Nothing that has come in the meantime may be told before that procman was asleep.
                 Action::Suspend => {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::formation::InstanceId;
+use crate::policy::Service;
 use crate::process::{Exit, Pid, Sender, Signal};
 use crate::supervisor::request::{Reply, Request, RequestId};
 
@@ -87,10 +88,121 @@ pub enum Event {
         /// How long it stood still.
         asleep: Duration,
     },
+    /// The sign by which the instance is known to be ready has been seen: its line, its word, but no probe of ours.
+    Ready {
+        /// Which instance.
+        id: InstanceId,
+        /// Its leader, for it may be another by now.
+        pid: Pid,
+    },
+    /// A probe of the instance has come to its end.
+    Probed {
+        /// Which instance.
+        id: InstanceId,
+        /// Its leader when the probe was ordered.
+        pid: Pid,
+        /// What came of it.
+        verdict: Verdict,
+    },
+    /// The instance asks for more time for what it is doing, by `EXTEND_TIMEOUT_USEC` of sd_notify(3).
+    Extended {
+        /// Which instance.
+        id: InstanceId,
+        /// Its leader.
+        pid: Pid,
+        /// From now on.
+        by: Duration,
+    },
+    /// The instance says that it is ending, by `STOPPING` of sd_notify(3).
+    EndsSoon {
+        /// Which instance.
+        id: InstanceId,
+        /// Its leader.
+        pid: Pid,
+    },
+    /// A backing service accepts connections.
+    Reached {
+        /// Which one.
+        service: Service,
+    },
+    /// A backing service did not accept a connection. It is tried on, and told only the first time.
+    NotReached {
+        /// Which one.
+        service: Service,
+        /// Why not.
+        trouble: Trouble,
+    },
     /// All output has been written.
     Drained,
     /// The time asked for by `next_deadline` has come.
     TimePassed,
+}
+
+/// What came of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is well.
+    Passed,
+    /// Something is not.
+    Failed(Trouble),
+}
+
+/// Why a probe has failed, with its words as `Display`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody listens there.
+    Refused,
+    /// There was no answer in time.
+    TimedOut,
+    /// There is no such host, or no such socket.
+    NotFound,
+    /// The connection could not be made for another reason, or broke.
+    Unreachable,
+    /// What was answered is no HTTP.
+    NoHttp,
+    /// HTTP answered with this status.
+    Status(u16),
+    /// The command ended like this.
+    Ended(Exit),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Refused => f.write_str("connection refused"),
+            Trouble::TimedOut => f.write_str("no answer in time"),
+            Trouble::NotFound => f.write_str("no such host or socket"),
+            Trouble::Unreachable => f.write_str("no connection"),
+            Trouble::NoHttp => f.write_str("the answer is no HTTP"),
+            Trouble::Status(status) => write!(f, "HTTP status {status}"),
+            Trouble::Ended(exit) => write!(f, "the command {exit}"),
+        }
+    }
+}
+
+/// What a probe is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To see whether the instance is ready.
+    Readiness,
+    /// To see whether it is well.
+    Health,
+}
+
+/// What whoever supervises procman is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// Everything that the formation began with is ready.
+    Ready,
+    /// The formation is being stopped.
+    Stopping,
+    /// So many of so many are ready.
+    Progress {
+        /// Those that are.
+        ready: usize,
+        /// All that are to be.
+        of: usize,
+    },
 }
 
 /// What is left of a process group after its leader's end.
@@ -120,6 +232,22 @@ pub enum Action {
     Signal(InstanceId, Signal),
     /// Write a line of procman's own.
     Say(Notice),
+    /// Try once whether the instance is ready or well, and report `Probed`.
+    Probe {
+        /// Which instance.
+        id: InstanceId,
+        /// Its leader.
+        pid: Pid,
+        /// What for.
+        purpose: Purpose,
+    },
+    /// Try whether the service accepts a connection until it does, and report `Reached`; the first failure as
+    /// `NotReached`.
+    Reach(Service),
+    /// Nobody waits for the service any more.
+    LetGo(Service),
+    /// Tell this to whoever supervises procman.
+    Announce(Announcement),
     /// Tell this to whoever asked.
     Reply(RequestId, Reply),
     /// Stop procman itself until it is continued, and report `Resumed`.

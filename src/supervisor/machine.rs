@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::formation::InstanceId;
+use crate::policy::Policies;
 use crate::process::{Exit, Pid, Signal, UNKILLABLE};
 use crate::procfile::ProcessType;
 use crate::supervisor::event::{Action, Event, Group, Notice, StopCause, Time};
@@ -29,6 +30,23 @@ use crate::supervisor::waits::{Waits, Wish};
 pub struct Settings {
     /// The grace period between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// How the types are supervised; one that is missing as nothing were said of it.
+    pub policies: Policies,
+    /// How long a backing service may keep those waiting that need it.
+    pub patience: Duration,
+    /// Whether anybody supervises procman.
+    pub audience: Audience,
+    /// What the spread of restarts is drawn from; without it there is none.
+    pub seed: Option<u64>,
+}
+
+/// Whether anybody is to be told how the formation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Nobody listens, and nothing is announced.
+    Nobody,
+    /// Whoever supervises procman does.
+    Supervisor,
 }
 
 /// The state of a whole formation.
@@ -92,7 +110,13 @@ impl Supervisor {
             }
             Event::Resumed { asleep } => self.resumed(asleep, &mut actions),
             Event::Drained => self.drained(&mut actions),
-            Event::TimePassed => {}
+            Event::Ready { .. }
+            | Event::Probed { .. }
+            | Event::Extended { .. }
+            | Event::EndsSoon { .. }
+            | Event::Reached { .. }
+            | Event::NotReached { .. }
+            | Event::TimePassed => {}
         }
         if actions.last() == Some(&Action::Suspend) {
             // `Resumed` comes next and moves every deadline, one that is due now too.

@@ -18,7 +18,9 @@ mod status;
 mod tests;
 mod waits;
 
-pub use event::{Action, Event, Group, Notice, Receiver, StopCause, Time};
-pub use machine::{Settings, Supervisor};
+pub use event::{
+    Action, Announcement, Event, Group, Notice, Purpose, Receiver, StopCause, Time, Trouble, Verdict,
+};
+pub use machine::{Audience, Settings, Supervisor};
 pub use request::{Outcome, Refusal, Reply, Request, RequestId};
 pub use status::{State, Status};

@@ -19,13 +19,15 @@ const TABLE: &[Row] = &[
     // What is not the name of a signal is quoted.
     ("process", &["quote"], &[]),
     ("procfile", &["fault", "quote"], &[]),
+    // What a policy is made of: a signal, and the types that one needs.
+    ("policy", &["process", "procfile"], &[]),
     ("dotenv", &["fault", "quote"], &["dotenvy"]),
     ("config", &["quote"], &["serde", "toml"]),
     // `ProcessType` is what a count belongs to.
     ("formation", &["procfile", "quote"], &[]),
-    ("plan", &["procfile", "quote", "dotenv", "config", "formation"], &[]),
+    ("plan", &["procfile", "quote", "dotenv", "config", "formation", "policy"], &[]),
     // What comes of a request depends on which types there are, and in which order.
-    ("supervisor", &["formation", "process", "procfile"], &[]),
+    ("supervisor", &["formation", "policy", "process", "procfile"], &[]),
     // Names come as text. jiff formats the time, serde_json is what serde writes with.
     ("output", &[], &["jiff", "memchr", "nu_ansi_term", "serde", "serde_json"]),
     // The types know no bytes, and the bytes no sockets. What clients have written is quoted.
@@ -65,6 +67,7 @@ const TABLE: &[Row] = &[
             "fault",
             "quote",
             "procfile",
+            "policy",
             "dotenv",
             "config",
             "formation",
@@ -418,7 +421,7 @@ mod tests {
     // What follows such texts is seen.
     let text = text.replace("const E: &str = \"crate::cli\";", "use crate::cli;");
     let expected = "src/plan.rs: plan → cli is not in the table; plan may name \
-                    [\"procfile\", \"quote\", \"dotenv\", \"config\", \"formation\"]";
+                    [\"procfile\", \"quote\", \"dotenv\", \"config\", \"formation\", \"policy\"]";
     check_fake("src/plan.rs", &text, &[expected]);
 }
 

@@ -209,6 +209,12 @@ impl Ledger {
             Event::EscapeesGone => self.escapees != Escapees::None,
             Event::GuardLost => self.guard == Guard::Present,
             Event::Drained => self.is_draining(),
+            Event::Ready { .. }
+            | Event::Probed { .. }
+            | Event::Extended { .. }
+            | Event::EndsSoon { .. }
+            | Event::Reached { .. }
+            | Event::NotReached { .. } => false,
             Event::Asked { .. }
             | Event::Signalled { .. }
             | Event::MemoryRanOut { .. }
@@ -325,7 +331,13 @@ impl Ledger {
                     stop.requested = stop.requested.map(|at| at + *asleep);
                 }
             }
-            Event::Stopped { .. }
+            Event::Ready { .. }
+            | Event::Probed { .. }
+            | Event::Extended { .. }
+            | Event::EndsSoon { .. }
+            | Event::Reached { .. }
+            | Event::NotReached { .. }
+            | Event::Stopped { .. }
             | Event::Signalled { .. }
             | Event::MemoryRanOut { .. }
             | Event::Drained
@@ -419,6 +431,7 @@ impl Ledger {
             Action::Say(notice) => self.hear(now, notice)?,
             // `saw` hands these to the book about requests.
             Action::Reply(..) | Action::Suspend => {}
+            Action::Probe { .. } | Action::Reach(_) | Action::LetGo(_) | Action::Announce(_) => {}
             Action::TerminateEscapees => {
                 ensure(self.nothing_alive(), "escapees are asked to end after the last end")?;
                 ensure(self.escapees == Escapees::Left, "escapees are asked to end once")?;
@@ -594,7 +607,13 @@ impl Ledger {
             Event::Signalled { signal: signal @ (Signal::TERM | Signal::INT | Signal::HUP), .. } => {
                 Some(128 + signal.0)
             }
-            Event::Asked { .. }
+            Event::Ready { .. }
+            | Event::Probed { .. }
+            | Event::Extended { .. }
+            | Event::EndsSoon { .. }
+            | Event::Reached { .. }
+            | Event::NotReached { .. }
+            | Event::Asked { .. }
             | Event::Spawned { .. }
             | Event::SpawnFailed { .. }
             | Event::Stopped { .. }

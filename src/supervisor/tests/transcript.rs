@@ -10,12 +10,13 @@
 use std::time::Duration;
 
 use crate::formation::{InstanceId, Target};
+use crate::policy::{Endpoint, Policies, Service};
 use crate::process::{Exit, Pid, Sender, Signal};
 use crate::procfile::ProcessType;
 use crate::supervisor::tests::ledger::Ledger;
 use crate::supervisor::{
-    Action, Event, Group, Notice, Outcome, Receiver, Refusal, Reply, Request, RequestId, Settings, State,
-    Status, StopCause, Supervisor, Time,
+    Action, Announcement, Audience, Event, Group, Notice, Outcome, Purpose, Receiver, Refusal, Reply,
+    Request, RequestId, Settings, State, Status, StopCause, Supervisor, Time, Trouble, Verdict,
 };
 
 /// The grace period of all transcripts that do not name one.
@@ -68,7 +69,7 @@ pub struct Player {
 impl Player {
     pub fn new(grace: Duration) -> Self {
         Player {
-            supervisor: Supervisor::new(Settings { grace }, types()),
+            supervisor: Supervisor::new(settings(grace), types()),
             ledger: Ledger::new(grace, types()),
             now: Duration::ZERO,
             own: OWN,
@@ -176,6 +177,16 @@ fn event(words: &[&str]) -> Event {
         ["output", "closed"] => Event::OutputClosed,
         ["guard", "lost"] => Event::GuardLost,
         ["resumed", asleep] => Event::Resumed { asleep: duration(asleep) },
+        ["ready", name, pid] => Event::Ready { id: id(name), pid: Pid(number(pid)) },
+        ["probed", name, pid, rest @ ..] => {
+            Event::Probed { id: id(name), pid: Pid(number(pid)), verdict: verdict(rest) }
+        }
+        ["extended", name, pid, by] => {
+            Event::Extended { id: id(name), pid: Pid(number(pid)), by: duration(by) }
+        }
+        ["ends-soon", name, pid] => Event::EndsSoon { id: id(name), pid: Pid(number(pid)) },
+        ["reached", name] => Event::Reached { service: service(name) },
+        ["not-reached", name] => Event::NotReached { service: service(name), trouble: Trouble::Refused },
         ["drained"] => Event::Drained,
         [heard] => signalled(heard, Sender::Kernel),
         [heard, "from", pid] => signalled(heard, Sender::Process(Pid(number(pid)))),
@@ -212,12 +223,31 @@ fn signalled(heard: &str, sender: Sender) -> Event {
     }
 }
 
+/// A service by the name of its variable.
+pub fn service(name: &str) -> Service {
+    Service { name: name.to_owned(), endpoint: Ok(Endpoint::Tcp { host: "localhost".to_owned(), port: 1 }) }
+}
+
+fn verdict(words: &[&str]) -> Verdict {
+    match words {
+        [] => Verdict::Passed,
+        ["failed"] => Verdict::Failed(Trouble::Refused),
+        _ => panic!("a probe is followed by nothing or `failed`, not `{}`", words.join(" ")),
+    }
+}
+
 fn group(words: &[&str]) -> Group {
     match words {
         [] => Group::Empty,
         ["leaving"] => Group::Inhabited,
         _ => panic!("an end is followed by nothing or `leaving`, not `{}`", words.join(" ")),
     }
+}
+
+/// Returns the settings of a formation of whose types nothing is said.
+fn settings(grace: Duration) -> Settings {
+    let (policies, patience) = (Policies::new(), Duration::from_secs(60));
+    Settings { grace, policies, patience, audience: Audience::Nobody, seed: None }
 }
 
 fn types() -> Vec<ProcessType> {
@@ -284,6 +314,13 @@ fn show_event(event: &Event) -> String {
         Event::OutputClosed => "output closed".into(),
         Event::GuardLost => "guard lost".into(),
         Event::Resumed { asleep } => format!("resumed +{}", show_duration(*asleep)),
+        Event::Ready { id, pid } => format!("ready {id} {pid}"),
+        Event::Probed { id, pid, verdict: Verdict::Passed } => format!("probed {id} {pid}"),
+        Event::Probed { id, pid, verdict: Verdict::Failed(_) } => format!("probed {id} {pid} failed"),
+        Event::Extended { id, pid, by } => format!("extended {id} {pid} {}", show_duration(*by)),
+        Event::EndsSoon { id, pid } => format!("ends-soon {id} {pid}"),
+        Event::Reached { service } => format!("reached {}", service.name),
+        Event::NotReached { service, .. } => format!("not-reached {}", service.name),
         Event::Drained => "drained".into(),
         Event::TimePassed => String::new(),
     }
@@ -324,6 +361,13 @@ fn show_actions(actions: &[Action]) -> String {
             Action::Spawn(id) => format!("spawn {id}"),
             Action::Say(notice) => format!("say {}", show_notice(notice)),
             Action::Reply(by, reply) => show_reply(by.0, reply),
+            Action::Probe { id, pid, purpose: Purpose::Readiness } => format!("probe {id} {pid}"),
+            Action::Probe { id, pid, purpose: Purpose::Health } => format!("examine {id} {pid}"),
+            Action::Reach(service) => format!("reach {}", service.name),
+            Action::LetGo(service) => format!("let go {}", service.name),
+            Action::Announce(Announcement::Ready) => "announce ready".into(),
+            Action::Announce(Announcement::Stopping) => "announce stopping".into(),
+            Action::Announce(Announcement::Progress { ready, of }) => format!("announce {ready} of {of}"),
             Action::Suspend => "suspend".into(),
             Action::TerminateEscapees => "terminate escapees".into(),
             Action::Drain => "drain".into(),

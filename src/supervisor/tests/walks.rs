@@ -272,6 +272,7 @@ impl World {
                 // What is refused could not be.
                 Action::Reply(_, Reply::Outcome(..) | Reply::Done | Reply::Refused(_)) => {}
                 Action::Signal(..) | Action::Say(_) => {}
+                Action::Probe { .. } | Action::Reach(_) | Action::LetGo(_) | Action::Announce(_) => {}
                 Action::Suspend => self.sleep(Duration::from_secs(7)),
                 Action::TerminateEscapees => {
                     if let Some(after) = self.escapees {
