@@ -34,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the formation, and returns what procman exits with.
 pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
+    startup::stop_ignoring_requests();
     let app = App::load(start.options().or(common.options()))?;
     let warnings = app.warnings()?;
     if !warnings.is_empty() {

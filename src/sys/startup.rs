@@ -35,6 +35,18 @@ pub fn hold_signals_as_pid_1() {
     }
 }
 
+/// Lets SIGINT and SIGTERM end this process until it supervises: for one that is going to, to be called first.
+///
+/// A shell without job control has SIGINT ignored by what it starts in the background. Those who supervise obey it
+/// nevertheless, and what is ignored before it is blocked the kernel drops: a request would be lost.
+pub fn stop_ignoring_requests() {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        // SAFETY: the disposition set is the default; no handler runs.
+        let _ = unsafe { sigaction(signal, &default) };
+    }
+}
+
 /// Prepares a process that will supervise: to be called before any thread exists and anything is opened.
 ///
 /// - Every signal is blocked until it can be received (`Signals::listen`), so none is lost and none kills by surprise.

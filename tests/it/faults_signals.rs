@@ -1,7 +1,8 @@
 //! Signals to procman: requests to stop, copies of them, and what is passed on.
 
+use std::fs::{DirEntry, read_dir};
 use std::hint;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -188,6 +189,26 @@ fn a_request_in_the_first_milliseconds_is_never_lost() {
         // In the very first it is not procman yet that decides.
         let died_early = end.signal == Some(request as i32) && end.stdout.is_empty();
         assert!(end.status == Some(0) || died_early, "{end:?}");
+    }
+}
+
+/// A shell has SIGINT ignored by what it starts in the background, and the kernel dropped it until procman supervised.
+#[test]
+fn a_request_that_was_ignored_is_heard_while_files_are_read() {
+    for (signal, name) in [(Signal::SIGINT, "INT"), (Signal::SIGTERM, "TERM")] {
+        let app = App::new("");
+        let _pipe = app.gate("pipe");
+        let mut command = app.command("env");
+        command.arg(format!("--ignore-signal={name}")).arg(procman()).args(["start", "-f", "pipe"]);
+        let running = app.run(command);
+        let files = format!("/proc/{}/fd", running.pid());
+        let opened = |file: io::Result<DirEntry>| {
+            file.and_then(|file| file.path().read_link()).is_ok_and(|path| path.ends_with("pipe"))
+        };
+        wait_until("it reads", || read_dir(&files).is_ok_and(|mut files| files.any(opened)));
+        running.signal(signal);
+        let end = running.finish();
+        assert_eq!(end.signal, Some(signal as i32), "{end:?}");
     }
 }
 

@@ -24,7 +24,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::{Pid, mkfifo};
@@ -154,9 +154,11 @@ impl App {
         processes().into_iter().filter(|pid| sleeps(pid) && is_alive(*pid)).map(Pid::from_raw).collect()
     }
 
-    /// Returns a command in the app's directory, with a small environment and no input.
+    /// Returns a command in the app's directory, with a small environment and no input, that ignores no signal which these
+    /// tests may have been started to ignore, as in the background or by nohup.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
+        heed_requests(&mut command);
         command.current_dir(self.root()).env_clear().stdin(Stdio::null());
         command.env("PATH", searchable_path());
         command.env("XDG_RUNTIME_DIR", self.runtime.path());
@@ -624,6 +626,20 @@ pub fn limit(command: &mut Command, resource: Resource, most: u64) {
     #[allow(unsafe_code, reason = "a limit of another process can only be set between fork and exec")]
     unsafe {
         command.pre_exec(move || Ok(setrlimit(resource, most, most)?));
+    }
+}
+
+/// Lets a command begin with the default dispositions of what asks it to end.
+fn heed_requests(command: &mut Command) {
+    // SAFETY: the dispositions set are the default, by system calls without memory of their own.
+    #[allow(unsafe_code, reason = "a disposition of another process can only be set between fork and exec")]
+    unsafe {
+        command.pre_exec(|| {
+            for request in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+                signal(request, SigHandler::SigDfl)?;
+            }
+            Ok(())
+        });
     }
 }
 
