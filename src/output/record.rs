@@ -261,7 +261,9 @@ impl Record {
     /// Forgets all bytes before a position, and returns the buffer of the last chunk that this has emptied.
     fn forget_before(&mut self, start: u64) -> Option<Vec<u8>> {
         if start > self.start {
-            let interrupted = self.marks.iter().rev().any(|mark| mark.interrupts_at(start));
+            // Not those behind: there may be thousands, and each line that comes may have one forgotten.
+            let mut passed = self.marks.iter().take_while(|mark| mark.at <= start);
+            let interrupted = passed.any(|mark| mark.interrupts_at(start));
             self.starts_line = self.byte(start - 1).is_none_or(|byte| byte == b'\n') || interrupted;
             self.start = start;
         }
