@@ -9,7 +9,7 @@
 //!          cli/                                     arguments, words for people, exit codes
 //! join     runtime/                                 the one loop: facts in, orders out; the pump; the control thread
 //! decide   supervisor/   output/   control/   export/   pure
-//! mean     plan · formation · config · dotenv · procfile   pure: what the user wrote, and what it means
+//! mean     plan · formation · config · service · dotenv · procfile   pure: what the user wrote, and what it means
 //! do       sys/                                     one narrow door each; no policy
 //! values   process · fault · quote · policy         Signal, Exit, Pid; Severity, Fault; words of others; Policy
 //! ```
@@ -35,6 +35,8 @@ pub mod procfile;
 pub mod dotenv;
 
 pub mod policy;
+
+pub mod service;
 
 pub mod config;
 

@@ -150,6 +150,9 @@ pub enum NoEndpoint {
     /// Its URL names no host.
     #[error("names no host to connect to")]
     NoHost,
+    /// Its URL names a service of the DNS, which tells the hosts.
+    #[error("names a DNS service, which procman does not look up")]
+    Srv,
     /// Its URL names no port, and its scheme has none of its own.
     #[error("names no port, and its scheme has none that is usual")]
     NoPort,

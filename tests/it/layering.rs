@@ -21,6 +21,8 @@ const TABLE: &[Row] = &[
     ("procfile", &["fault", "quote"], &[]),
     // What a policy is made of: a signal, and the types that one needs.
     ("policy", &["process", "procfile"], &[]),
+    // Where a policy's service is; a URL is read as the standard has it.
+    ("service", &["policy"], &["percent_encoding", "url"]),
     ("dotenv", &["fault", "quote"], &["dotenvy"]),
     ("config", &["quote"], &["serde", "toml"]),
     // `ProcessType` is what a count belongs to.
