@@ -13,9 +13,10 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::procfile::{NameError, ProcessType};
-use crate::quote::excerpt;
+use crate::quote::{self, excerpt};
 
 pub use crate::formation::target::{Amount, Change, Target};
+pub use crate::quote::distance;
 
 /// One of the running instances of a process type, shown as `web.1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -216,25 +217,9 @@ fn parse_count(text: &str) -> Result<u32, CountFault> {
     }
 }
 
-/// Returns the type that `name` was probably meant to be: at most two letters away, and less than all of its own.
+/// Returns the type that `name` was probably meant to be.
 pub fn nearest<'a>(name: &str, types: &'a [ProcessType]) -> Option<&'a ProcessType> {
-    let distances = types.iter().map(|process| (distance(name, process.as_str()), process));
-    let (distance, process) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 2 && distance < process.as_str().len()).then_some(process)
-}
-
-/// Returns how many letters must be inserted, deleted or replaced to make one text of the other (Levenshtein).
-pub fn distance(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, from) in left.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for (column, to) in right.bytes().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[right.len()]
+    quote::nearest(name, types, ProcessType::as_str)
 }
 
 fn suggestion(nearest: &Option<ProcessType>) -> String {

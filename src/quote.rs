@@ -1,4 +1,4 @@
-//! What users and the system have written, made fit to stand in a message.
+//! What users and the system have written, made fit to stand in a message, and what was probably meant by it.
 
 use std::path::Path;
 
@@ -16,6 +16,28 @@ pub fn escaped_path(path: &Path) -> String {
 /// Returns `text`, [`escaped`], without what follows its first 64 characters.
 pub fn excerpt(text: &str) -> String {
     cut(text, 64)
+}
+
+/// Returns the one that `text` was probably meant to be, by their names: at most two letters away, and less than all of
+/// its own.
+pub fn nearest<'a, T>(text: &str, all: &'a [T], name: impl Fn(&'a T) -> &'a str) -> Option<&'a T> {
+    let distances = all.iter().map(|one| (distance(text, name(one)), one));
+    let (distance, nearest) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 2 && distance < name(nearest).len()).then_some(nearest)
+}
+
+/// Returns how many letters must be inserted, deleted or replaced to make one text of the other (Levenshtein).
+pub fn distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, from) in left.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
+        for (column, to) in right.bytes().enumerate() {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
 }
 
 fn cut(text: &str, longest: usize) -> String {
