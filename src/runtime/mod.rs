@@ -14,6 +14,7 @@ pub mod history;
 mod instances;
 mod order;
 pub mod pump;
+mod reach;
 mod reason;
 mod requests;
 pub mod server;
@@ -61,6 +62,7 @@ use crate::sys::{census, signals};
 pub use crate::runtime::failed::{Failed, Shortage};
 pub use crate::runtime::foreground::Foreground;
 pub use crate::runtime::order::with_order;
+pub use crate::runtime::reach::try_to_reach;
 pub use crate::runtime::terminals::{AttachError, Attachment, Terminals, Wanted};
 
 /// How soon to try again to tell the guard something when it has been told faster than it listens.

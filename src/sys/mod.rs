@@ -10,6 +10,7 @@
 pub mod census;
 pub mod child;
 pub mod cleanup;
+pub mod connect;
 mod control_group;
 pub mod daemon;
 #[cfg(all(target_os = "linux", not(procman_portable)))]
