@@ -3,11 +3,13 @@
 use std::future::pending;
 use std::io;
 
+use crate::process::{Sender, Signal};
+use crate::runtime::Runtime;
 use crate::runtime::pump::{Note, Pump};
 use crate::supervisor::{Event, Receiver};
 use crate::sys::link::{Link, Peer};
 use crate::sys::ready::Ready;
-use crate::sys::signals::Received;
+use crate::sys::signals::{self, Received};
 use crate::sys::stdio;
 
 /// Waits for the guard; for ever once it is gone.
@@ -16,11 +18,6 @@ pub async fn hear(link: &mut Option<Ready<Link>>) -> io::Result<(Vec<Received>, 
         Some(link) => link.read_some(Link::hear_guard).await,
         None => pending().await,
     }
-}
-
-/// Returns a signal as a fact.
-pub fn signalled(received: Received, receiver: Receiver) -> Event {
-    Event::Signalled { signal: received.signal, sender: received.sender, receiver }
 }
 
 /// Returns what a note of the pump means. What has failed of the output is said, and means nothing more.
@@ -41,4 +38,51 @@ pub fn noted(note: Note, pump: &mut Pump) -> Vec<Event> {
             Vec::new()
         }
     }
+}
+
+impl Runtime<'_> {
+    /// Returns what signals that came to this process mean.
+    pub fn received(&mut self, received: Vec<Received>) -> Vec<Event> {
+        let mut events = Vec::new();
+        let has_deadline = self.told.is_some() || self.supervisor.next_deadline().is_some();
+        if has_deadline && received.iter().any(|received| received.signal == Signal::CONT) {
+            // How long it stood still is not known, only that it did not longer than this.
+            events.push(Event::Resumed { asleep: self.awake.elapsed() });
+        }
+        if received.iter().any(|received| received.signal == Signal::CHLD) {
+            self.see_to_children_soon();
+        }
+        received.iter().for_each(|received| self.continue_guard(*received));
+        let news = self.resized(received).into_iter();
+        events.extend(news.map(|received| signalled(received, Receiver::Supervisor)));
+        events
+    }
+
+    /// Continues the guard, which stopped with this process, when somebody has continued this process alone.
+    ///
+    /// The guard itself passes on whatever continues it, and must not be told in turn.
+    fn continue_guard(&self, Received { signal, sender }: Received) {
+        if let (Signal::CONT, Sender::Process(pid)) = (signal, sender)
+            && self.link.is_some()
+            && pid != self.guard
+        {
+            let _ = signals::signal_process(self.guard, Signal::CONT);
+        }
+    }
+
+    /// Returns what the guard has told means.
+    pub fn heard(&mut self, received: Vec<Received>, peer: Peer) -> Vec<Event> {
+        let signal = |received| signalled(received, Receiver::Guard);
+        let mut events: Vec<Event> = self.resized(received).into_iter().map(signal).collect();
+        if peer == Peer::Gone {
+            self.link = None;
+            events.push(Event::GuardLost);
+        }
+        events
+    }
+}
+
+/// Returns a signal as a fact.
+fn signalled(received: Received, receiver: Receiver) -> Event {
+    Event::Signalled { signal: received.signal, sender: received.sender, receiver }
 }

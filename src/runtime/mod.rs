@@ -34,10 +34,10 @@ use tokio::time::sleep_until;
 use crate::formation::InstanceId;
 use crate::output::{Source, Style};
 use crate::plan::Plan;
-use crate::process::{Pid, Sender, Signal};
+use crate::process::Pid;
 use crate::runtime::children::End;
 use crate::runtime::escapees::Escapees;
-use crate::runtime::facts::{hear, noted, signalled};
+use crate::runtime::facts::{hear, noted};
 use crate::runtime::foreground::{Drain, Stage};
 use crate::runtime::groups::Groups;
 use crate::runtime::history::History;
@@ -46,7 +46,7 @@ use crate::runtime::pump::{Note, Pump};
 use crate::runtime::requests::{BEGINNING, Clients, Requests};
 use crate::runtime::server::{Ask, Services};
 use crate::runtime::terminals::Prefix;
-use crate::supervisor::{Action, Event, Receiver, Request, Settings, Supervisor, Time};
+use crate::supervisor::{Action, Event, Request, Settings, Supervisor, Time};
 use crate::sys::child::{self, SpawnError};
 use crate::sys::cleanup::Cleanup;
 use crate::sys::daemon::Starter;
@@ -54,7 +54,7 @@ use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::logfile::LogFile;
 use crate::sys::memory::OutOfMemory;
 use crate::sys::ready::Ready;
-use crate::sys::signals::{Received, Signals};
+use crate::sys::signals::Signals;
 use crate::sys::socket::Listener;
 use crate::sys::startup::Inherited;
 use crate::sys::{census, signals};
@@ -328,44 +328,6 @@ impl<'a> Runtime<'a> {
             // Last, for clients may ask faster than they are answered.
             Some(ask) = self.asks.recv() => Ok(self.asked(ask).into_iter().collect()),
         }
-    }
-
-    fn received(&mut self, received: Vec<Received>) -> Vec<Event> {
-        let mut events = Vec::new();
-        let has_deadline = self.told.is_some() || self.supervisor.next_deadline().is_some();
-        if has_deadline && received.iter().any(|received| received.signal == Signal::CONT) {
-            // How long it stood still is not known, only that it did not longer than this.
-            events.push(Event::Resumed { asleep: self.awake.elapsed() });
-        }
-        if received.iter().any(|received| received.signal == Signal::CHLD) {
-            self.see_to_children_soon();
-        }
-        received.iter().for_each(|received| self.continue_guard(*received));
-        let news = self.resized(received).into_iter();
-        events.extend(news.map(|received| signalled(received, Receiver::Supervisor)));
-        events
-    }
-
-    /// Continues the guard, which stopped with this process, when somebody has continued this process alone.
-    ///
-    /// The guard itself passes on whatever continues it, and must not be told in turn.
-    fn continue_guard(&self, Received { signal, sender }: Received) {
-        if let (Signal::CONT, Sender::Process(pid)) = (signal, sender)
-            && self.link.is_some()
-            && pid != self.guard
-        {
-            let _ = signals::signal_process(self.guard, Signal::CONT);
-        }
-    }
-
-    fn heard(&mut self, received: Vec<Received>, peer: Peer) -> Vec<Event> {
-        let signal = |received| signalled(received, Receiver::Guard);
-        let mut events: Vec<Event> = self.resized(received).into_iter().map(signal).collect();
-        if peer == Peer::Gone {
-            self.link = None;
-            events.push(Event::GuardLost);
-        }
-        events
     }
 
     /// Hands a fact to the supervisor and does what it orders. Returns the status if that was to finish.
