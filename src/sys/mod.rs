@@ -22,6 +22,7 @@ pub mod limits;
 pub mod link;
 pub mod logfile;
 pub mod memory;
+pub mod notify;
 pub mod pty;
 pub mod ready;
 pub mod signals;
