@@ -13,6 +13,7 @@ mod page;
 mod plain;
 mod record;
 mod returns;
+mod sought;
 mod style;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
@@ -23,4 +24,5 @@ pub use merge::{Merge, Moment};
 pub use page::{Access, Source, StreamKey};
 pub use plain::Plain;
 pub use record::{Cursor, Line, Record, Segment, Unfinished};
+pub use sought::{Found, Sought};
 pub use style::{Colour, Format, Returns, Stamp, StampError, Style};

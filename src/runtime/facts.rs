@@ -5,7 +5,7 @@ use std::io;
 
 use crate::process::{Sender, Signal};
 use crate::runtime::Runtime;
-use crate::runtime::pump::{Note, Pump};
+use crate::runtime::pump::Note;
 use crate::supervisor::{Event, Receiver};
 use crate::sys::link::{Link, Peer};
 use crate::sys::ready::Ready;
@@ -20,27 +20,33 @@ pub async fn hear(link: &mut Option<Ready<Link>>) -> io::Result<(Vec<Received>, 
     }
 }
 
-/// Returns what a note of the pump means. What has failed of the output is said, and means nothing more.
-pub fn noted(note: Note, pump: &mut Pump) -> Vec<Event> {
-    match note {
-        Note::Closed => vec![Event::OutputClosed],
-        Note::Drained => vec![Event::Drained],
-        Note::Failed(error) => {
-            let reason = stdio::plain(&error);
-            stdio::write_stderr_unless_stuck(&format!("procman: cannot write to standard output: {reason}"));
-            // Standard error may be the same, but what is said is kept for those who ask for it.
-            pump.say(format!("cannot write to standard output: {reason}"));
-            Vec::new()
-        }
-        Note::TooLarge(error) => {
-            let reason = stdio::plain(&error);
-            pump.say(format!("the log file cannot be begun anew, so it grows: {reason}"));
-            Vec::new()
+impl Runtime<'_> {
+    /// Returns what a note of the pump means. What has failed of the output is said, and means nothing more.
+    pub fn noted(&mut self, note: Note) -> Vec<Event> {
+        match note {
+            Note::Closed => vec![Event::OutputClosed],
+            Note::Drained => vec![Event::Drained],
+            Note::Found(stream) => {
+                let found = self.instances.iter().filter(|(_, live)| live.stream == stream);
+                found.map(|(id, live)| Event::Ready { id: id.clone(), pid: live.group }).collect()
+            }
+            Note::Failed(error) => {
+                let reason = stdio::plain(&error);
+                stdio::write_stderr_unless_stuck(&format!(
+                    "procman: cannot write to standard output: {reason}"
+                ));
+                // Standard error may be the same, but what is said is kept for those who ask for it.
+                self.pump.say(format!("cannot write to standard output: {reason}"));
+                Vec::new()
+            }
+            Note::TooLarge(error) => {
+                let reason = stdio::plain(&error);
+                self.pump.say(format!("the log file cannot be begun anew, so it grows: {reason}"));
+                Vec::new()
+            }
         }
     }
-}
 
-impl Runtime<'_> {
     /// Returns what signals that came to this process mean.
     pub fn received(&mut self, received: Vec<Received>) -> Vec<Event> {
         let mut events = Vec::new();

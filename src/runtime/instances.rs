@@ -1,7 +1,8 @@
 //! Instances as processes: how one is started, and how a signal reaches it.
 
 use crate::formation::InstanceId;
-use crate::output::{Source, StreamKey};
+use crate::output::{Sought, Source, StreamKey};
+use crate::policy::Sign;
 use crate::process::{Exit, Pid, Signal};
 use crate::runtime::Runtime;
 use crate::runtime::children::End;
@@ -40,7 +41,8 @@ impl Runtime<'_> {
                 if let Output::Terminal(master) = &output {
                     self.terminals.insert(id.to_string(), master.clone());
                 }
-                self.pump.open(stream, source, output, format!("started with pid {pid}"));
+                let sought = self.sought(&id);
+                self.pump.open(stream, source, output, sought, format!("started with pid {pid}"));
                 self.tell_guard(FromSupervisor::GroupStarted(pid));
                 self.instances.insert(id.clone(), Live { group: pid, stream, exit: None });
                 self.facts.push(Event::Spawned { id: id.clone(), pid });
@@ -58,6 +60,20 @@ impl Runtime<'_> {
                 self.failure.get_or_insert((id, error));
             }
         }
+    }
+
+    /// Returns the line by which an instance is known to be ready, where it is a line.
+    fn sought(&self, id: &InstanceId) -> Option<Sought> {
+        match self.sign(id) {
+            // One that is no pattern has been refused when it was read.
+            Some(Sign::Log(pattern)) => Sought::new(pattern),
+            Some(Sign::Probe(_) | Sign::Notify) | None => None,
+        }
+    }
+
+    fn sign(&self, id: &InstanceId) -> Option<&Sign> {
+        let ready = self.plan.policies().get(&id.process)?.ready.as_ref();
+        ready.map(|ready| &ready.sign)
     }
 
     pub fn signal(&mut self, id: &InstanceId, signal: Signal) {

@@ -37,7 +37,7 @@ use crate::plan::Plan;
 use crate::process::Pid;
 use crate::runtime::children::End;
 use crate::runtime::escapees::Escapees;
-use crate::runtime::facts::{hear, noted};
+use crate::runtime::facts::hear;
 use crate::runtime::foreground::{Drain, Stage};
 use crate::runtime::groups::Groups;
 use crate::runtime::history::History;
@@ -309,7 +309,7 @@ impl<'a> Runtime<'a> {
                 }
                 Ok(Vec::new())
             }
-            Some(note) = self.notes.recv() => Ok(noted(note, &mut self.pump)),
+            Some(note) = self.notes.recv() => Ok(self.noted(note)),
             () = sleep_until(deadline.unwrap_or(self.began).into()), if deadline.is_some() => {
                 // What has continued this process comes before what is due because it stood still.
                 let received = self.signals.get_mut().pending();

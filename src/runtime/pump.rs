@@ -29,7 +29,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::sync::mpsc as notes;
 
-use crate::output::{Access, Merge, Moment, Source, StreamKey, Style};
+use crate::output::{Access, Found, Merge, Moment, Sought, Source, StreamKey, Style};
 use crate::runtime::history::History;
 use crate::runtime::pump::commands::Command;
 use crate::runtime::pump::journal::Journal;
@@ -118,15 +118,23 @@ impl Pump {
         Ok((Pump { commands, unannounced: 0, waker, tally, outputs: Vec::new(), thread }, reports))
     }
 
-    /// Shows what comes out of `output` as lines of `source`, behind the line `first`.
-    pub fn open(&mut self, key: StreamKey, source: Source, output: Output, first: String) {
+    /// Shows what comes out of `output` as lines of `source`, behind the line `first`. When what is sought is found there,
+    /// it tells so once.
+    pub fn open(
+        &mut self,
+        key: StreamKey,
+        source: Source,
+        output: Output,
+        sought: Option<Sought>,
+        first: String,
+    ) {
         let output = Arc::new(output);
         // Before the list grows, those leave it that are gone.
         if self.outputs.len() == self.outputs.capacity() {
             self.outputs.retain(|output| output.strong_count() > 0);
         }
         self.outputs.push(Arc::downgrade(&output));
-        self.send(Command::Open { key, source, output, first });
+        self.send(Command::Open { key, source, output, sought, first });
     }
 
     /// Forgets an instance of which nothing is alive, after what it has written and the line `last`.
@@ -324,9 +332,13 @@ impl Worker {
         let mut progress = Progress::Idle;
         for key in self.merge.due() {
             let granted = self.merge.access(Some(key)) == Access::Granted;
-            if granted && self.read_some(key, READ) == READ {
-                self.queue(key);
-                progress = Progress::Busy;
+            match if granted { self.read_some(key, READ) } else { continue } {
+                0 => self.look_paused(key),
+                READ => {
+                    self.queue(key);
+                    progress = Progress::Busy;
+                }
+                _ => {}
             }
             self.write_if_large();
         }
@@ -353,6 +365,9 @@ impl Worker {
     fn read_some(&mut self, key: StreamKey, most: usize) -> usize {
         let Some(stream) = self.streams.get_mut(&key) else { return 0 };
         let length = stream.read(&mut self.buffer[..most]);
+        if stream.look(&self.buffer[..length]) == Found::Yes {
+            let _ = self.notes.send(Note::Found(key));
+        }
         if stream.is_hot() && self.hot_pipes < HOT_PIPES {
             self.hot_pipes += 1;
             stream.grow();
@@ -360,6 +375,12 @@ impl Worker {
         self.largest_read = self.largest_read.max(length);
         self.take(key, length);
         length
+    }
+
+    fn look_paused(&mut self, key: StreamKey) {
+        if self.streams.get_mut(&key).map(Stream::look_paused) == Some(Found::Yes) {
+            let _ = self.notes.send(Note::Found(key));
+        }
     }
 
     fn write_if_large(&mut self) {

@@ -30,8 +30,9 @@ const TABLE: &[Row] = &[
     ("plan", &["procfile", "quote", "dotenv", "config", "formation", "policy"], &[]),
     // What comes of a request depends on which types there are, and in which order.
     ("supervisor", &["formation", "policy", "process", "procfile"], &[]),
-    // Names come as text. jiff formats the time, serde_json is what serde writes with.
-    ("output", &[], &["jiff", "memchr", "nu_ansi_term", "serde", "serde_json"]),
+    // Names come as text. jiff formats the time, serde_json is what serde writes with, and regex_lite looks for the line
+    // by which an instance is known to be ready.
+    ("output", &[], &["jiff", "memchr", "nu_ansi_term", "regex_lite", "serde", "serde_json"]),
     // The types know no bytes, and the bytes no sockets. What clients have written is quoted.
     ("control", &["quote"], &["base64", "memchr", "serde", "serde_json"]),
     // An app is made of a plan. Templates are minijinja's, which serde hands the variables to; the manifest is JSON, and

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mio::Token;
 
-use crate::output::{Access, Source, StreamKey};
+use crate::output::{Access, Sought, Source, StreamKey};
 use crate::runtime::pump::Worker;
 use crate::runtime::pump::journal::Whose;
 use crate::runtime::pump::progress::Progress;
@@ -13,8 +13,8 @@ use crate::sys::child::Output;
 
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Show a line about a new instance, then what it writes.
-    Open { key: StreamKey, source: Source, output: Arc<Output>, first: String },
+    /// Show a line about a new instance, then what it writes, and look for something there.
+    Open { key: StreamKey, source: Source, output: Arc<Output>, sought: Option<Sought>, first: String },
     /// Nothing of the instance is alive: write what is left, then a line about its end, and forget it.
     Close { key: StreamKey, last: String },
     /// Show a line of procman's own.
@@ -41,7 +41,9 @@ impl Worker {
                 return Progress::Waiting(until);
             }
             match command {
-                Command::Open { key, source, output, first } => self.open(key, source, output, &first),
+                Command::Open { key, source, output, sought, first } => {
+                    self.open(key, source, Stream::new(output, sought), &first);
+                }
                 Command::Close { key, last } => self.close(key, &last),
                 Command::Say(line) => self.stage().say(None, &line),
                 Command::Hold(whose) => self.stage().hold(whose),
@@ -56,11 +58,10 @@ impl Worker {
         Progress::Idle
     }
 
-    fn open(&mut self, key: StreamKey, source: Source, output: Arc<Output>, first: &str) {
+    fn open(&mut self, key: StreamKey, source: Source, stream: Stream, first: &str) {
         self.journal.open(key, &source);
         self.merge.open(key, source);
         self.stage().say(Some(key), first);
-        let stream = Stream::new(output);
         if let Err(error) = stream.register(self.poll.registry(), Token(key.0)) {
             self.stage().say(Some(key), &format!("its output cannot be read: {error}"));
         }

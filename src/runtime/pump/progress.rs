@@ -3,9 +3,13 @@
 use std::io;
 use std::time::Duration;
 
+use crate::output::StreamKey;
+
 /// What the pump has to report.
 #[derive(Debug)]
 pub enum Note {
+    /// What was looked for in this stream has been found.
+    Found(StreamKey),
     /// Nobody reads standard output any more.
     Closed,
     /// Standard output cannot be written to; what cannot be written is dropped.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use crate::output::Fold;
+use crate::output::{Fold, Found, Sought};
 use crate::sys::child::{Output, grow_pipe, has_writer, waiting_bytes};
 use crate::sys::pty::Master;
 
@@ -24,6 +24,8 @@ pub struct Stream {
     output: Arc<Output>,
     /// What its terminal has made of the ends of lines.
     fold: Fold,
+    /// What is looked for, until it has been found.
+    sought: Option<Sought>,
     full_reads: u32,
     size: Size,
     end: End,
@@ -55,11 +57,12 @@ pub enum Queued {
 }
 
 impl Stream {
-    /// Returns the stream of what is new.
-    pub fn new(output: Arc<Output>) -> Self {
+    /// Returns the stream of what is new, in which something may be looked for.
+    pub fn new(output: Arc<Output>, sought: Option<Sought>) -> Self {
         Stream {
             output,
             fold: Fold::default(),
+            sought,
             full_reads: 0,
             size: Size::Standard,
             end: End::Ahead,
@@ -130,6 +133,25 @@ impl Stream {
     /// Returns what has been kept of that, for nothing follows.
     pub fn rest(&mut self) -> &'static [u8] {
         self.fold.rest()
+    }
+
+    /// Looks at what has just been read. What has been found is found once.
+    pub fn look(&mut self, read: &[u8]) -> Found {
+        let found = self.sought.as_mut().map_or(Found::NotYet, |sought| sought.look(read));
+        self.note_found(found)
+    }
+
+    /// Looks at a line that has paused, in the same way.
+    pub fn look_paused(&mut self) -> Found {
+        let found = self.sought.as_ref().map_or(Found::NotYet, Sought::pause);
+        self.note_found(found)
+    }
+
+    fn note_found(&mut self, found: Found) -> Found {
+        if found == Found::Yes {
+            self.sought = None;
+        }
+        found
     }
 
     /// Returns whether it should hold more.
