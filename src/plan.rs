@@ -168,8 +168,12 @@ impl Plan {
     }
 
     fn invocation(&self, program: Program, port: u16, name: String) -> Invocation {
-        let environment =
-            Environment { shared: self.shared.clone(), port: port.to_string().into(), name: name.into() };
+        let environment = Environment {
+            shared: self.shared.clone(),
+            port: port.to_string().into(),
+            name: name.into(),
+            notify: None,
+        };
         Invocation { program, directory: self.root.clone(), environment }
     }
 }
@@ -217,9 +221,15 @@ pub struct Environment {
     shared: Shared,
     port: OsString,
     name: OsString,
+    notify: Option<OsString>,
 }
 
 impl Environment {
+    /// Tells this process alone where it can say how it does: sd_notify(3).
+    pub fn set_notify_socket(&mut self, address: &OsStr) {
+        self.notify = Some(address.to_owned());
+    }
+
     /// Returns every name and value, no name twice.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let computed = [(OsStr::new(PORT), &*self.port), (OsStr::new(PS), &*self.name)];
@@ -227,7 +237,9 @@ impl Environment {
             .variables
             .iter()
             .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+            .filter(|(name, _)| self.notify.is_none() || *name != NOTIFY_SOCKET)
             .chain(computed)
+            .chain(self.notify.iter().map(|address| (OsStr::new(NOTIFY_SOCKET), address.as_os_str())))
     }
 
     fn get(&self, name: &OsStr) -> Option<&OsStr> {
@@ -270,6 +282,8 @@ pub enum RunError {
 /// The computed variables, which win over all others.
 const PORT: &str = "PORT";
 const PS: &str = "PS";
+/// Where one that is asked to can say how it does.
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// Where procman takes requests, which is no secret and leads nobody in who may not come.
 const SOCKET: &str = "PROCMAN_SOCKET";
 
@@ -282,7 +296,7 @@ const LONGEST: usize = 32 * 4096 - 1;
 /// What procman's own supervisor has told procman, and no one else: to notify, to ping and to take over sockets
 /// (sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)). Whoever wants them in a process sets them in a file.
 const ONLY_FOR_PROCMAN: [&str; 6] =
-    ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+    [NOTIFY_SOCKET, "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
 /// The variables every instance has, without the computed ones.
 #[derive(Clone, PartialEq, Eq)]
@@ -362,7 +376,7 @@ mod tests {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     use std::path::{Path, PathBuf};
 
-    use super::{Inputs, Plan, PlanError, Program};
+    use super::{Environment, Inputs, Plan, PlanError, Program};
     use crate::config::EnvPrecedence;
     use crate::dotenv::{self, Env};
     use crate::formation::{Formation, InstanceId};
@@ -414,6 +428,22 @@ mod tests {
             .iter()
             .map(|(name, value)| format!("{}={}", name.display(), value.display()));
         pairs.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn one_instance_is_told_where_it_can_say_how_it_does() {
+        let plan = Plan::new(Inputs { files: files("NOTIFY_SOCKET=/of/a/file\nA=b\n"), ..inputs(PROCFILE) });
+        let mut told = plan.unwrap().instance(&id("web", 1)).unwrap().environment;
+        let value = |environment: &Environment| {
+            let all = environment.iter().filter(|(name, _)| *name == "NOTIFY_SOCKET");
+            all.map(|(_, value)| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(value(&told), ["/of/a/file"]);
+        let other = told.clone();
+        told.set_notify_socket(OsStr::new("@own"));
+        assert_eq!(value(&told), ["@own"]);
+        assert_eq!(value(&other), ["/of/a/file"]);
+        assert_eq!(told.iter().count(), other.iter().count());
     }
 
     /// Checks the ports of all instances, in the order of the formation, or the error.

@@ -61,6 +61,7 @@ impl Runtime<'_> {
         let mut exits = Vec::new();
         let mut children = Vec::new();
         for End { id, child, exit } in std::mem::take(&mut self.ended) {
+            self.errands.forget(&id);
             if let Some(live) = self.instances.get_mut(&id) {
                 live.exit = Some(exit);
             }
@@ -118,8 +119,8 @@ impl Runtime<'_> {
         }
     }
 
-    /// Returns the leaders of all instances that have not been reaped.
+    /// Returns all leaders that have not been reaped, those of commands that probe included.
     fn leaders(&self) -> BTreeSet<Pid> {
-        self.instances.values().map(|live| live.group).collect()
+        self.instances.values().map(|live| live.group).chain(self.errands.leaders()).collect()
     }
 }

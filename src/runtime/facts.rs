@@ -55,6 +55,9 @@ impl Runtime<'_> {
             // How long it stood still is not known, only that it did not longer than this.
             events.push(Event::Resumed { asleep: self.awake.elapsed() });
         }
+        if received.iter().any(|received| received.signal == Signal::CONT) {
+            self.probe_anew();
+        }
         if received.iter().any(|received| received.signal == Signal::CHLD) {
             self.see_to_children_soon();
         }

@@ -1,8 +1,11 @@
 //! Why a formation has not begun, and the one reason that can be foreseen: too few open files.
 
+use std::collections::BTreeSet;
 use std::io;
 
+use crate::formation::InstanceId;
 use crate::plan::Plan;
+use crate::policy::{Need, Policies, Policy, Sign};
 use crate::sys::child::{DESCRIPTORS, SPARE_DESCRIPTORS};
 use crate::sys::limits;
 
@@ -39,16 +42,90 @@ const OWN: u64 = 13;
 /// Checks that these and every instance can be had beside what is open now: half a formation is of no use, and where
 /// tokio cannot open its own it panics.
 pub fn check_open_files(plan: &Plan) -> Result<(), Failed> {
-    check_room(plan.formation().instances().count() as u64, OWN).map_err(Failed::OpenFiles)
+    let own = OWN + services(plan.policies());
+    check_room(plan, plan.formation().instances(), own).map_err(Failed::OpenFiles)
 }
 
-/// Checks that so many more instances can be had beside what is open now.
-pub fn check_more_open_files(instances: usize) -> Result<(), Shortage> {
-    check_room(instances as u64, 0)
+/// Checks that these instances can be had beside what is open now.
+pub fn check_more_open_files(plan: &Plan, added: &[InstanceId]) -> Result<(), Shortage> {
+    check_room(plan, added.iter().cloned(), 0)
 }
 
-fn check_room(instances: u64, own: u64) -> Result<(), Shortage> {
+fn check_room(plan: &Plan, added: impl Iterator<Item = InstanceId>, own: u64) -> Result<(), Shortage> {
     let Some((open, limit)) = limits::open_files() else { return Ok(()) };
-    let needed = open + own + SPARE_DESCRIPTORS + instances * DESCRIPTORS;
+    let (mut instances, mut needed) = (0, open + own + SPARE_DESCRIPTORS);
+    for id in added {
+        instances += 1;
+        needed += DESCRIPTORS + plan.policies().get(&id.process).map_or(0, for_policy);
+    }
     if needed > limit { Err(Shortage { instances, needed, limit }) } else { Ok(()) }
+}
+
+/// Returns how many more open files an instance of this policy needs: the socket by which it says that it is ready, and
+/// one for a probe, of which there is one at a time.
+fn for_policy(policy: &Policy) -> u64 {
+    let (socket, probe) = match policy.ready.as_ref().map(|ready| &ready.sign) {
+        Some(Sign::Notify) => (1, 0),
+        Some(Sign::Probe(_)) => (0, 1),
+        Some(Sign::Log(_)) | None => (0, 0),
+    };
+    socket + probe.max(u64::from(policy.health.is_some()))
+}
+
+/// Returns how many backing services may be tried at once, each with a socket.
+fn services(policies: &Policies) -> u64 {
+    let needs = policies.values().flat_map(|policy| &policy.needs);
+    let services = needs.filter_map(|need| match need {
+        Need::Service(service) => Some(service),
+        Need::Process(_) => None,
+    });
+    services.collect::<BTreeSet<_>>().len() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{for_policy, services};
+    use crate::policy::{Endpoint, Health, Need, Policies, Policy, Probe, Readiness, Service, Sign};
+    use crate::procfile::ProcessType;
+
+    fn policy(sign: Option<Sign>, health: Option<Probe>) -> Policy {
+        let second = Duration::from_secs(1);
+        let ready = sign.map(|sign| Readiness { sign, interval: second, timeout: second, deadline: second });
+        let health = health.map(|probe| Health { probe, interval: second, timeout: second, failures: 1 });
+        Policy { ready, health, ..Policy::new(second) }
+    }
+
+    #[test]
+    fn whatever_an_instance_is_asked_by_is_an_open_file() {
+        let log = Some(Sign::Log("ready".to_owned()));
+        for (sign, health, expected) in [
+            (None, None, 0),
+            (log.clone(), None, 0),
+            (log, Some(Probe::Port), 1),
+            (Some(Sign::Probe(Probe::Port)), None, 1),
+            (Some(Sign::Probe(Probe::Port)), Some(Probe::Port), 1),
+            (Some(Sign::Notify), None, 1),
+            (Some(Sign::Notify), Some(Probe::Port), 2),
+        ] {
+            assert_eq!(for_policy(&policy(sign.clone(), health.clone())), expected, "{sign:?} {health:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_many_need_is_one() {
+        let service = |port| {
+            let endpoint = Ok(Endpoint::Tcp { host: "db".to_owned(), port });
+            Need::Service(Service { name: "DATABASE_URL".to_owned(), endpoint })
+        };
+        let needs = |needs| Policy { needs, ..policy(None, None) };
+        let name = |name| ProcessType::new(name).into_iter();
+        let policies: Policies = [("web", vec![service(1), service(2)]), ("worker", vec![service(1)])]
+            .into_iter()
+            .flat_map(|(process, list)| name(process).map(move |name| (name, list.clone())))
+            .map(|(name, list)| (name, needs(list)))
+            .collect();
+        assert_eq!(services(&policies), 2);
+    }
 }

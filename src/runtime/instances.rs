@@ -11,6 +11,7 @@ use crate::supervisor::Event;
 use crate::sys::child::{self, Output};
 use crate::sys::link::FromSupervisor;
 use crate::sys::memory::OutOfMemory;
+use crate::sys::notify::Notices;
 use crate::sys::{signals, stdio};
 
 /// An instance that has been spawned.
@@ -23,14 +24,16 @@ pub struct Live {
 
 impl Runtime<'_> {
     pub fn spawn(&mut self, id: InstanceId) {
-        let spawned = match self.plan.instance(&id) {
-            Some(invocation) => {
-                let streams = self.streams(&id);
-                with_order(&invocation, self.open_files, |order| child::spawn(order, streams))
-            }
-            // The plan has been asked about every instance before the first was started.
-            None => return self.facts.push(Event::SpawnFailed { id, exit: Exit::Code(1) }),
+        // The plan has been asked about every instance before the first was started.
+        let Some(mut invocation) = self.plan.instance(&id) else {
+            return self.facts.push(Event::SpawnFailed { id, exit: Exit::Code(1) });
         };
+        let socket = self.notice_socket(&id);
+        if let Some(socket) = &socket {
+            invocation.environment.set_notify_socket(socket.address());
+        }
+        let streams = self.streams(&id);
+        let spawned = with_order(&invocation, self.open_files, |order| child::spawn(order, streams));
         match spawned {
             Ok((mut child, output)) => {
                 let pid = child.pid();
@@ -45,6 +48,9 @@ impl Runtime<'_> {
                 self.pump.open(stream, source, output, sought, format!("started with pid {pid}"));
                 self.tell_guard(FromSupervisor::GroupStarted(pid));
                 self.instances.insert(id.clone(), Live { group: pid, stream, exit: None });
+                if let Some(socket) = socket {
+                    self.errands.listen(&id, pid, socket);
+                }
                 self.facts.push(Event::Spawned { id: id.clone(), pid });
                 let ends = self.end_sender.clone();
                 tokio::spawn(async move {
@@ -68,6 +74,22 @@ impl Runtime<'_> {
             // One that is no pattern has been refused when it was read.
             Some(Sign::Log(pattern)) => Sought::new(pattern),
             Some(Sign::Probe(_) | Sign::Notify) | None => None,
+        }
+    }
+
+    /// Returns a socket for what an instance says of itself, where that is how it is known to be ready.
+    fn notice_socket(&mut self, id: &InstanceId) -> Option<Notices> {
+        match self.sign(id)? {
+            Sign::Notify => {}
+            Sign::Probe(_) | Sign::Log(_) => return None,
+        }
+        match self.errands.socket() {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                let reason = stdio::plain(&error);
+                self.pump.say(format!("{id} cannot say that it is ready, for there is no socket: {reason}"));
+                None
+            }
         }
     }
 

@@ -5,14 +5,17 @@
 //! the supervisor and carries out what that orders. It decides nothing itself.
 
 mod children;
+mod errands;
 mod escapees;
 mod facts;
 mod failed;
 mod foreground;
 mod groups;
 pub mod history;
+mod http;
 mod instances;
 mod order;
+mod probe;
 pub mod pump;
 mod reach;
 mod reason;
@@ -20,6 +23,7 @@ mod requests;
 pub mod server;
 mod sink;
 mod terminals;
+mod word;
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -36,6 +40,7 @@ use crate::output::{Source, Style};
 use crate::plan::Plan;
 use crate::process::Pid;
 use crate::runtime::children::End;
+use crate::runtime::errands::Errands;
 use crate::runtime::escapees::Escapees;
 use crate::runtime::facts::hear;
 use crate::runtime::foreground::{Drain, Stage};
@@ -157,6 +162,7 @@ struct Runtime<'a> {
     end_sender: UnboundedSender<End>,
     /// Ends that have not been seen to.
     ended: Vec<End>,
+    errands: Errands,
     /// When to see to the children, once one has changed its state.
     children_at: Option<Instant>,
     /// Facts that came of carrying orders out. They are told after a look at what has come in, so that a
@@ -186,6 +192,7 @@ impl<'a> Runtime<'a> {
         let (mut pump, notes) = Pump::start(job.style, system, job.history.clone(), job.log_file)?;
         job.notices.into_iter().for_each(|notice| pump.say(notice));
         let (stage, reserved) = Stage::new(job.foreground, pump.holder());
+        let errands = Errands::new(job.listener.as_ref().and_then(|listener| listener.path().parent()));
         let (end_sender, ends) = mpsc::unbounded_channel();
         let (asker, asks) = mpsc::unbounded_channel();
         let terminals = Terminals::new(prefix.size_beside());
@@ -215,6 +222,7 @@ impl<'a> Runtime<'a> {
             ends,
             end_sender,
             ended: Vec::new(),
+            errands,
             children_at: None,
             facts: vec![Event::Asked {
                 by: BEGINNING,
@@ -249,6 +257,7 @@ impl<'a> Runtime<'a> {
     }
 
     fn outcome(mut self, status: i32) -> Outcome {
+        self.errands.end();
         self.flush();
         self.clients.part(status);
         Outcome {
@@ -325,6 +334,8 @@ impl<'a> Runtime<'a> {
                 events.push(Event::TimePassed);
                 Ok(events)
             }
+            // No deadline waits for what instances say of themselves.
+            Some(news) = self.errands.next() => Ok(self.heard_of(news)),
             // Last, for clients may ask faster than they are answered.
             Some(ask) = self.asks.recv() => Ok(self.asked(ask).into_iter().collect()),
         }
@@ -345,7 +356,10 @@ impl<'a> Runtime<'a> {
                 Action::Spawn(id) => self.spawn(id),
                 Action::Signal(id, signal) => self.signal(&id, signal),
                 Action::Say(notice) => self.pump.say(notice.to_string()),
-                Action::Probe { .. } | Action::Reach(_) | Action::LetGo(_) | Action::Announce(_) => {}
+                Action::Probe { id, pid, purpose } => self.probe(id, pid, purpose),
+                Action::Reach(service) => self.errands.reach(service),
+                Action::LetGo(service) => self.errands.let_go(&service),
+                Action::Announce(_) => {}
                 Action::Reply(id, reply) => self.reply(id, reply),
                 // Nothing that has come in the meantime may be told before that procman was asleep.
                 Action::Suspend => {

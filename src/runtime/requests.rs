@@ -218,7 +218,7 @@ impl Runtime<'_> {
         let there = self.supervisor.status().into_iter().map(|status| status.id);
         let all = there.chain(added.iter().cloned());
         self.plan.check_ports(all).map_err(|error| error.to_string())?;
-        check_more_open_files(added.len()).map_err(|Shortage { needed, limit, .. }| {
+        check_more_open_files(self.plan, &added).map_err(|Shortage { needed, limit, .. }| {
             format!("that needs {needed} open files, and the limit is {limit}")
         })
     }

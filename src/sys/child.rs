@@ -6,6 +6,7 @@
 //! can ask whether its group is empty; the members then keep the number.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -170,10 +171,20 @@ pub fn spawn(order: &Order<'_>, streams: Streams) -> Result<(Child, Output), Spa
         Output::Pipe(_) => Given::Pipe(given.as_fd()),
         Output::Terminal(_) => Given::Terminal(given.as_fd()),
     };
-    let started = signals::while_blocked(|| start(order, given_streams)).map_err(SpawnError::Resources)?;
+    start_watched(order, given_streams).map(|child| (child, output))
+}
+
+/// Starts a process as [`spawn`] does, with `/dev/null` for all its streams.
+pub fn spawn_silent(order: &Order<'_>) -> Result<Child, SpawnError> {
+    let null = File::options().write(true).open("/dev/null").map_err(SpawnError::Resources)?;
+    start_watched(order, Given::Pipe(null.as_fd()))
+}
+
+fn start_watched(order: &Order<'_>, streams: Given<'_>) -> Result<Child, SpawnError> {
+    let started = signals::while_blocked(|| start(order, streams)).map_err(SpawnError::Resources)?;
     let (pid, watch) = started.map_err(|source| explain(order, source))?;
     match watch {
-        Ok(watch) => Ok((Child { pid, watch }, output)),
+        Ok(watch) => Ok(Child { pid, watch }),
         Err(error) => {
             // Nobody would notice its end, so it must not run.
             let _ = signals::signal_group(pid, Signal::KILL);

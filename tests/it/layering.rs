@@ -57,11 +57,12 @@ const TABLE: &[Row] = &[
     // The pump waits for its pipes with mio, in a thread of its own, and reads the clock with jiff. memchr looks for the
     // line at which a log file ends.
     // The control thread speaks the language of the socket, and quotes what clients have written. Policies say where a
-    // backing service is, and how an instance is known to be ready.
+    // backing service is, and how an instance is known to be ready; httparse reads
+    // what one answers.
     (
         "runtime",
         &["process", "quote", "policy", "formation", "plan", "supervisor", "output", "control", "sys"],
-        &["jiff", "memchr", "mio", "tokio"],
+        &["httparse", "jiff", "memchr", "mio", "tokio"],
     ),
     (
         "cli",
