@@ -21,6 +21,7 @@ use crate::supervisor::{Audience, Settings};
 use crate::sys::guard::{self, Side};
 use crate::sys::link::Peer;
 use crate::sys::logfile::LogFile;
+use crate::sys::service_manager::ServiceManager;
 use crate::sys::socket::{self, BindError, Listener};
 use crate::sys::stdio::{stdout_is_terminal, write_stderr, write_stderr_unless_stuck};
 use crate::sys::{daemon, startup, zone};
@@ -89,7 +90,12 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     let grace = options.timeout.unwrap_or_default().0;
     let inherited = startup::prepare().map_err(Failure::System)?;
     let (custody, foreground) = beginning.map(Beginning::prepare).transpose()?.unzip();
-    let (guard, link) = match guard::split(grace, inherited.hangup, custody).map_err(Failure::System)? {
+    // The one that knows this process. In the background it is one that no manager has started.
+    let manager = ServiceManager::of_environment().filter(|_| starter.is_none());
+    let audience = if manager.is_some() { Audience::Supervisor } else { Audience::Nobody };
+    let feeding = manager.as_ref().and_then(ServiceManager::feeding_interval);
+    let split = guard::split(grace, inherited.hangup, custody, manager);
+    let (guard, link) = match split.map_err(Failure::System)? {
         Side::Guard(status) => {
             // It has let go of every descriptor, these too.
             std::mem::forget((log_file, starter, listener, foreground));
@@ -103,7 +109,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
             grace,
             policies: plan.policies().clone(),
             patience: PATIENCE,
-            audience: Audience::Nobody,
+            audience,
             seed: Some(u64::from(std::process::id())),
         },
         style,
@@ -116,6 +122,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         history: History::new(history),
         notices,
         inherited,
+        feeding,
         guard,
         link,
     };

@@ -23,6 +23,7 @@ mod requests;
 pub mod server;
 mod sink;
 mod terminals;
+mod watchdog;
 mod word;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ use crate::runtime::pump::{Note, Pump};
 use crate::runtime::requests::{BEGINNING, Clients, Requests};
 use crate::runtime::server::{Ask, Services};
 use crate::runtime::terminals::Prefix;
+use crate::runtime::watchdog::Watchdog;
 use crate::supervisor::{Action, Event, Request, Settings, Supervisor, Time};
 use crate::sys::child::{self, SpawnError};
 use crate::sys::cleanup::Cleanup;
@@ -104,6 +106,8 @@ pub struct Job<'a> {
     pub notices: Vec<String>,
     /// What procman was started with.
     pub inherited: Inherited,
+    /// How often the guard is to hear that the loop goes round, if it wants to.
+    pub feeding: Option<Duration>,
     /// The guard.
     pub guard: Pid,
     /// The line to it.
@@ -180,6 +184,7 @@ struct Runtime<'a> {
     escapees: Escapees,
     /// The deadline that the guard knows.
     told: Option<Time>,
+    watchdog: Option<Watchdog>,
     /// Until when this process was surely awake.
     awake: Instant,
 }
@@ -238,6 +243,7 @@ impl<'a> Runtime<'a> {
             clients: Clients::Awaited { listener: job.listener, reserved, services },
             escapees: Escapees::None,
             told: None,
+            watchdog: job.feeding.map(Watchdog::new),
             awake: Instant::now(),
         })
     }
@@ -279,12 +285,18 @@ impl<'a> Runtime<'a> {
             self.see_to_children_soon();
         }
         let children_are_due = self.children_at.is_some_and(|at| at <= Instant::now());
-        let supervisor = self.supervisor.next_deadline().map(|at| self.began + at);
+        let (supervisor, feed_at) = (self.supervisor.next_deadline().map(|at| self.began + at), self.feed());
         let unsent = self.link.as_mut().map_or(0, |link| link.get_mut().unsent());
         let may_gather = !self.facts.is_empty() && unsent < TOGETHER;
         let flush_again = if may_gather { None } else { self.flush() };
-        let deadlines =
-            [supervisor, self.children_at, self.groups.look_at(), flush_again, self.stage.drain_by()];
+        let deadlines = [
+            supervisor,
+            self.children_at,
+            self.groups.look_at(),
+            flush_again,
+            self.stage.drain_by(),
+            feed_at,
+        ];
         let deadline = deadlines.into_iter().flatten().min();
         tokio::select! {
             biased;
@@ -359,7 +371,7 @@ impl<'a> Runtime<'a> {
                 Action::Probe { id, pid, purpose } => self.probe(id, pid, purpose),
                 Action::Reach(service) => self.errands.reach(service),
                 Action::LetGo(service) => self.errands.let_go(&service),
-                Action::Announce(_) => {}
+                Action::Announce(announcement) => self.announce(announcement),
                 Action::Reply(id, reply) => self.reply(id, reply),
                 // Nothing that has come in the meantime may be told before that procman was asleep.
                 Action::Suspend => {

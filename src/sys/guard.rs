@@ -22,6 +22,7 @@ use crate::sys::census;
 use crate::sys::cleanup::{Cleanup, Interruption};
 use crate::sys::daemon;
 use crate::sys::link::{FromSupervisor, Link, Peer};
+use crate::sys::service_manager::ServiceManager;
 use crate::sys::signals::{self, Received, Signals};
 use crate::sys::startup::{self, Hangup};
 use crate::sys::stdio::write_stderr_unless_stuck;
@@ -41,8 +42,14 @@ pub enum Side {
 ///
 /// To be called with all signals blocked (`startup::prepare`) and a single thread. Returns at once in the
 /// child; in the parent when all is over. `grace` is how long descendants get between SIGTERM and SIGKILL
-/// if the supervisor has not said until when. The guard has custody of a terminal that the supervisor is going to use.
-pub fn split(grace: Duration, hangup: Hangup, custody: Option<Custody>) -> io::Result<Side> {
+/// if the supervisor has not said until when. The guard has custody of a terminal that the supervisor is going to use,
+/// and tells the service manager what the supervisor announces.
+pub fn split(
+    grace: Duration,
+    hangup: Hangup,
+    custody: Option<Custody>,
+    manager: Option<ServiceManager>,
+) -> io::Result<Side> {
     become_subreaper();
     let guard = census::own_pid();
     let (guard_end, supervisor_end) = Link::pair()?;
@@ -62,7 +69,7 @@ pub fn split(grace: Duration, hangup: Hangup, custody: Option<Custody>) -> io::R
             startup::let_go_but(
                 &[Some(guard_end.as_fd()), terminal].into_iter().flatten().collect::<Vec<_>>(),
             );
-            let lines = Lines { link: Some(guard_end), custody };
+            let lines = Lines { link: Some(guard_end), custody, manager };
             Ok(Side::Guard(keep_guard(Ward::Supervisor, lines, Pid(child.as_raw()), hangup, grace)?))
         }
     }
@@ -71,7 +78,8 @@ pub fn split(grace: Duration, hangup: Hangup, custody: Option<Custody>) -> io::R
 /// Guards a single command that leads its own process group, as PID 1 has to: passes signals on to the
 /// group, reaps orphans, and when the command has ended ends the rest. Returns what to exit with.
 pub fn accompany(command: Pid, grace: Duration, hangup: Hangup) -> io::Result<i32> {
-    keep_guard(Ward::Command, Lines { link: None, custody: None }, command, hangup, grace)
+    let lines = Lines { link: None, custody: None, manager: None };
+    keep_guard(Ward::Command, lines, command, hangup, grace)
 }
 
 /// Does in the supervisor what a guard that is gone can do no more: ends everything below it, with as much
@@ -99,16 +107,17 @@ pub fn name_unkillable(unkillable: &[Pid]) {
 struct Lines {
     link: Option<Link>,
     custody: Option<Custody>,
+    manager: Option<ServiceManager>,
 }
 
 fn keep_guard(kind: Ward, lines: Lines, ward: Pid, hangup: Hangup, grace: Duration) -> io::Result<i32> {
-    let Lines { link, custody } = lines;
+    let Lines { link, custody, manager } = lines;
     let signals = Signals::listen(hangup).inspect_err(|_| {
         // A supervisor without a guard keeps no promise.
         let _ = signals::signal_process(ward, Signal::KILL);
     })?;
     let cleanup = Cleanup::new(census::own_pid());
-    Ok(Guard { kind, link, custody, signals, ward, grace, stop: None, cleanup }.watch())
+    Ok(Guard { kind, link, custody, manager, signals, ward, grace, stop: None, cleanup }.watch())
 }
 
 struct Guard {
@@ -117,6 +126,8 @@ struct Guard {
     link: Option<Link>,
     /// Of the terminal, if the supervisor uses that.
     custody: Option<Custody>,
+    /// Who has started procman, and wants to know how it is.
+    manager: Option<ServiceManager>,
     signals: Signals,
     /// The supervisor, or the command.
     ward: Pid,
@@ -221,6 +232,9 @@ impl Guard {
                 FromSupervisor::GroupEnded(leader) => self.cleanup.remove_group(leader),
                 FromSupervisor::TerminateEscapees => self.cleanup.terminate_escapees(self.ward),
                 FromSupervisor::LeaveStderr => daemon::leave_stderr(),
+                FromSupervisor::Announce(news) => {
+                    self.manager.iter_mut().for_each(|manager| manager.tell(news));
+                }
                 FromSupervisor::StopWithin(milliseconds) => {
                     let (now, within) = (Instant::now(), Duration::from_millis(milliseconds.into()));
                     self.stop = Some(Stop { deadline: now + within, escapees_at: now + within / 2 });

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::process::{Pid, Sender, Signal};
 use crate::sys::ready::Left;
+use crate::sys::service_manager::News;
 use crate::sys::signals::{Received, coalesced};
 
 /// What the supervisor tells the guard.
@@ -24,6 +25,8 @@ pub enum FromSupervisor {
     StopWithin(u32),
     /// procman runs in the background: standard error is what standard output is from now on.
     LeaveStderr,
+    /// The service manager is to be told this.
+    Announce(News),
 }
 
 /// One end of the line.
@@ -87,6 +90,10 @@ impl Link {
             FromSupervisor::StopWithin(milliseconds) => [3, milliseconds.cast_signed(), 0, 0],
             FromSupervisor::TerminateEscapees => [4, 0, 0, 0],
             FromSupervisor::LeaveStderr => [5, 0, 0, 0],
+            FromSupervisor::Announce(News::Ready) => [6, 0, 0, 0],
+            FromSupervisor::Announce(News::Stopping) => [7, 0, 0, 0],
+            FromSupervisor::Announce(News::Progress { ready, of }) => [8, ready, of, 0],
+            FromSupervisor::Announce(News::Alive) => [9, 0, 0, 0],
         });
     }
 
@@ -112,6 +119,10 @@ impl Link {
             [3, milliseconds, ..] => Some(FromSupervisor::StopWithin(milliseconds.cast_unsigned())),
             [4, ..] => Some(FromSupervisor::TerminateEscapees),
             [5, ..] => Some(FromSupervisor::LeaveStderr),
+            [6, ..] => Some(FromSupervisor::Announce(News::Ready)),
+            [7, ..] => Some(FromSupervisor::Announce(News::Stopping)),
+            [8, ready, of, _] => Some(FromSupervisor::Announce(News::Progress { ready, of })),
+            [9, ..] => Some(FromSupervisor::Announce(News::Alive)),
             _ => None,
         };
         (messages.into_iter().filter_map(meaning).collect(), peer)
@@ -190,6 +201,7 @@ impl AsFd for Link {
 mod tests {
     use super::{FromSupervisor, Link, Peer};
     use crate::process::{Pid, Sender, Signal};
+    use crate::sys::service_manager::News;
     use crate::sys::signals::Received;
 
     #[test]
@@ -207,6 +219,11 @@ mod tests {
             FromSupervisor::GroupEnded(Pid(12)),
             FromSupervisor::StopWithin(u32::MAX),
             FromSupervisor::TerminateEscapees,
+            FromSupervisor::LeaveStderr,
+            FromSupervisor::Announce(News::Ready),
+            FromSupervisor::Announce(News::Stopping),
+            FromSupervisor::Announce(News::Progress { ready: 3, of: 4 }),
+            FromSupervisor::Announce(News::Alive),
         ];
         told.iter().for_each(|message| supervisor.tell_guard(*message));
         assert_eq!(guard.hear_supervisor(), (Vec::new(), Peer::Present));

@@ -25,6 +25,7 @@ pub mod memory;
 pub mod notify;
 pub mod pty;
 pub mod ready;
+pub mod service_manager;
 pub mod signals;
 pub mod socket;
 #[cfg(all(target_os = "linux", not(procman_portable)))]

@@ -42,4 +42,5 @@ mod output;
 mod promises;
 mod run;
 mod support;
+mod systemd;
 mod terminals;
