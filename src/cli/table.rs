@@ -38,6 +38,9 @@ pub fn render(formation: &Formation, before: Option<&Before>) -> String {
     let mut rows: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
     rows.extend(formation.instances.iter().map(|instance| row(instance, before)));
     let mut text = aligned(&rows);
+    text.push_str(&waits(&formation.instances));
+    let says = |one: &Instance| Some(format!("{}: {}\n", excerpt(&one.name), excerpt(one.status.as_ref()?)));
+    text.extend(formation.instances.iter().filter_map(says));
     let is_idle = |name: &&String| !formation.instances.iter().any(|instance| instance.process == **name);
     let idle: Vec<String> = formation.types.iter().filter(is_idle).map(|name| excerpt(name)).collect();
     if !idle.is_empty() {
@@ -53,10 +56,10 @@ fn row(instance: &Instance, before: Option<&Before>) -> Vec<String> {
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let mut row = vec![
         excerpt(&instance.name),
-        state(instance.state).to_owned(),
+        state(instance).to_owned(),
         or_none(instance.pid.map(|pid| pid.to_string())),
         or_none(instance.port.map(|port| port.to_string())),
-        or_none(instance.uptime.map(duration)),
+        or_none(instance.uptime.map(duration).or_else(|| instance.returns_in.map(pause))),
         instance.restarts.to_string(),
         or_none(instance.cpu.map(processor)),
     ];
@@ -93,14 +96,31 @@ fn aligned(rows: &[Vec<String>]) -> String {
     text
 }
 
-fn state(state: State) -> &'static str {
-    match state {
-        State::Starting => "starting",
-        State::Running => "running",
-        State::Stopping => "stopping",
-        State::BackingOff => "waiting",
-        State::Down => "down",
+/// Returns the state of an instance in one word.
+pub fn state(instance: &Instance) -> &'static str {
+    match (instance.state, instance.ready) {
+        (State::Waiting, _) => "waiting",
+        (State::Starting, _) => "starting",
+        (State::Running, Some(false)) => "unready",
+        (State::Running, Some(true) | None) => "running",
+        (State::Stopping, _) => "stopping",
+        (State::BackingOff, _) => "backing-off",
+        (State::Down, Some(true)) => "done",
+        (State::Down, Some(false) | None) => "down",
     }
+}
+
+/// Returns what instances wait for, those of one type that wait for the same in one line.
+fn waits(instances: &[Instance]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for one in instances.iter().filter(|one| !one.waits_for.is_empty()) {
+        let needs: Vec<String> = one.waits_for.iter().map(|need| escaped(need)).collect();
+        let line = format!("{} waits for {}\n", excerpt(&one.process), needs.join(", "));
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
 }
 
 /// Returns how an instance ended in few words: `code 1`, `SIGKILL`.
@@ -120,6 +140,11 @@ fn duration(seconds: f64) -> String {
         (_, _, 0) => format!("{hours}h{:02}m", minutes % 60),
         (..) => format!("{days}d{:02}h", hours % 24),
     }
+}
+
+/// Returns when an instance returns that backs off. What is left of a second counts as one, so that the last is not 0.
+fn pause(seconds: f64) -> String {
+    format!("in {}", duration(seconds.ceil()))
 }
 
 /// Returns a time of processors, of which the first seconds are worth a fraction.
@@ -161,6 +186,10 @@ mod tests {
             process: name.to_owned(),
             number,
             state,
+            ready: None,
+            waits_for: Vec::new(),
+            returns_in: None,
+            status: None,
             pid,
             uptime: pid.map(|_| 192.4),
             restarts: 0,
@@ -187,6 +216,7 @@ mod tests {
         let web = instance("web", 1, State::Running, Some(417));
         let mut worker = instance("worker", 1, State::BackingOff, None);
         worker.restarts = 3;
+        worker.returns_in = Some(29.2);
         worker.port = Some(5100);
         worker.last_exit = Some("exited with code 1".to_owned());
         let mut other = instance("worker", 12, State::Stopping, Some(4_194_304));
@@ -195,14 +225,48 @@ mod tests {
         other.memory = None;
         let text = render(&formation(vec![web, worker, other]), None);
         let expected = "\
-NAME       STATE         PID  PORT  UPTIME  RESTARTS   CPU  MEM  LAST EXIT
-web.1      running       417  5000   3m12s         0  1.2s  41M  -
-worker.1   waiting         -  5100       -         3     -    -  code 1
-worker.12  stopping  4194304  5000   1d03h         0  1.2s    -  SIGKILL
+NAME       STATE            PID  PORT  UPTIME  RESTARTS   CPU  MEM  LAST EXIT
+web.1      running          417  5000   3m12s         0  1.2s  41M  -
+worker.1   backing-off        -  5100  in 30s         3     -    -  code 1
+worker.12  stopping     4194304  5000   1d03h         0  1.2s    -  SIGKILL
 no instances: clock
 ";
         assert_eq!(text, expected, "\n{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn what_is_not_ready_is_told_with_what_it_waits_for() {
+        let needs = ["db", "DATABASE_URL (localhost:5432)"].map(str::to_owned);
+        let mut instances = vec![
+            instance("db", 1, State::Running, Some(417)),
+            instance("web", 1, State::Waiting, None),
+            instance("web", 2, State::Waiting, None),
+            instance("web", 3, State::Waiting, None),
+            instance("worker", 1, State::Running, Some(418)),
+            instance("migrate", 1, State::Down, None),
+        ];
+        let ready = [false, false, false, false, true, true];
+        instances.iter_mut().zip(ready).for_each(|(one, ready)| one.ready = Some(ready));
+        instances[0].status = Some("recovering\u{1b}[31m".to_owned());
+        instances[1..3].iter_mut().for_each(|one| one.waits_for = needs.to_vec());
+        instances[3].waits_for = vec!["db".to_owned()];
+        let mut formation = formation(instances);
+        formation.types.clear();
+        let text = render(&formation, None);
+        let expected = "\
+NAME       STATE    PID  PORT  UPTIME  RESTARTS   CPU  MEM  LAST EXIT
+db.1       unready  417  5000   3m12s         0  1.2s  41M  -
+web.1      waiting    -  5000       -         0     -    -  -
+web.2      waiting    -  5000       -         0     -    -  -
+web.3      waiting    -  5000       -         0     -    -  -
+worker.1   running  418  5000   3m12s         0  1.2s  41M  -
+migrate.1  done       -  5000       -         0     -    -  -
+web waits for db, DATABASE_URL (localhost:5432)
+web waits for db
+db.1: recovering\\u{1b}[31m
+";
+        assert_eq!(text, expected, "\n{text}");
     }
 
     #[test]

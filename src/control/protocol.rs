@@ -213,6 +213,19 @@ pub struct Instance {
     pub number: u32,
     /// What it is doing.
     pub state: State,
+    /// Whether it is ready, as far as it has to be: one that runs and is as its type is when ready, or one that had one
+    /// thing to do and has done it. Nothing for one that is down otherwise, or about to be.
+    #[serde(default)]
+    pub ready: Option<bool>,
+    /// What has to be there before it is started: types such as `db`, and services such as `DATABASE_URL`.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+    /// In how many seconds it is started again, if it waits for that.
+    #[serde(default)]
+    pub returns_in: Option<f64>,
+    /// What it says of itself, by `STATUS` of sd_notify(3).
+    #[serde(default)]
+    pub status: Option<String>,
     /// Its leader and group, if it has one.
     pub pid: Option<i32>,
     /// For how many seconds it has been running.
@@ -235,6 +248,8 @@ pub struct Instance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
+    /// Something has to be there before it is started.
+    Waiting,
     /// It is about to be started.
     Starting,
     /// Its leader runs.

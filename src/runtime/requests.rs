@@ -241,11 +241,19 @@ impl Runtime<'_> {
             State::BackingOff { .. } => (protocol::State::BackingOff, None, None),
             State::Down => (protocol::State::Down, None, None),
         };
+        let returns_in = match *state {
+            State::BackingOff { until } => Some(until.saturating_sub(self.began.elapsed()).as_secs_f64()),
+            State::Starting | State::Running { .. } | State::Stopping { .. } | State::Down => None,
+        };
         protocol::Instance {
             name: id.to_string(),
             process: id.process.to_string(),
             number: id.number,
             state: word,
+            ready: None,
+            waits_for: Vec::new(),
+            returns_in,
+            status: None,
             pid: pid.map(|pid| pid.0),
             uptime: since.map(|since| self.began.elapsed().saturating_sub(since).as_secs_f64()),
             restarts: *restarts,

@@ -14,7 +14,7 @@ const ANSWER: &str =
 const FAILURE: &str =
     r#"{"outcome":{"instance":"web.2","ok":false,"changed":true,"text":"could not be \u001bstarted"}}"#;
 const DONE: &str = r#"{"done":{}}"#;
-const FORMATION: &str = r#"{"formation":{"pid":7,"root":"/app","stopping":false,"types":["web"],"instances":[{"name":"web.1","process":"web","number":1,"state":"running","pid":77,"uptime":3.0,"restarts":0,"port":5000,"cpu":null,"memory":null,"last_exit":null,"terminal":false}]}}"#;
+const FORMATION: &str = r#"{"formation":{"pid":7,"root":"/app","stopping":false,"types":["web"],"instances":[{"name":"web.1","process":"web","number":1,"state":"running","ready":true,"waits_for":[],"returns_in":null,"status":null,"pid":77,"uptime":3.0,"restarts":0,"port":5000,"cpu":null,"memory":null,"last_exit":null,"terminal":false}]}}"#;
 
 /// Answers one call after the other at `path` with lines, and returns what was asked, and the socket: somebody listens
 /// there until then.
@@ -125,6 +125,16 @@ web.1  running   77  5000      3s         0    -    -  -
     assert_eq!((end.status, end.stdout.as_str()), (Some(0), expected));
     let (end, _) = ask(&["ps", "--json"], &[&[FORMATION]]);
     assert_eq!(format!("{{\"formation\":{}}}", end.stdout.trim_end()), FORMATION);
+}
+
+/// One that knows nothing of readiness is understood as before.
+#[test]
+fn ps_shows_what_an_older_procman_tells() {
+    let older = FORMATION.replace(r#""ready":true,"waits_for":[],"returns_in":null,"status":null,"#, "");
+    assert!(older.len() < FORMATION.len());
+    let (end, _) = ask(&["ps"], &[&[&older]]);
+    assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""));
+    assert!(end.stdout.contains("\nweb.1  running   77  5000 "), "{}", end.stdout);
 }
 
 #[test]
