@@ -95,6 +95,11 @@ impl Plan {
         &self.policies
     }
 
+    /// Returns the variables that every process has, without the computed ones.
+    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.shared.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
     /// Returns the types of the Procfile, in its order.
     pub fn types(&self) -> Vec<ProcessType> {
         self.entries.iter().map(|entry| entry.name.clone()).collect()

@@ -1,5 +1,6 @@
 //! The command line as clap types: names, help, and what a value looks like. No meaning.
 
+mod asks;
 mod clients;
 mod export;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
 
+pub use crate::cli::args::asks::{Healthcheck, Wait};
 pub use crate::cli::args::clients::{Attach, Client, Logs, Named, Ps, Quit, Scale, Signal, Waiting};
 pub use crate::cli::args::export::Export;
 use crate::cli::candidates;
@@ -71,6 +73,12 @@ pub enum Command {
     /// Use the terminal of an instance
     #[command(after_help = ATTACH_HELP, override_usage = "procman attach [OPTIONS] <NAME>")]
     Attach(Attach),
+    /// Wait until instances are ready and services answer
+    #[command(after_help = WAIT_HELP, override_usage = "procman wait [OPTIONS] [NAME|env:VAR|URL]...")]
+    Wait(Wait),
+    /// Tell whether all that must be ready is
+    #[command(after_help = HEALTHCHECK_HELP, override_usage = "procman healthcheck [OPTIONS]")]
+    Healthcheck(Healthcheck),
     /// Print a script that teaches a shell procman's options
     #[command(after_help = COMPLETIONS_HELP, help_template = COMPLETIONS_TEMPLATE)]
     #[command(override_usage = "procman completions <SHELL>")]
@@ -84,7 +92,6 @@ pub enum Command {
 /// Of the options only how they begin: one screen is not enough for all.
 const TEMPLATE: &str = "\
 {about}
-
 {usage-heading} {usage}
 
 \x1b[1m\x1b[4mCommands:\x1b[0m
@@ -92,8 +99,7 @@ const TEMPLATE: &str = "\
 
 const AFTER_HELP: &str = "\
 Every command knows -f FILE (the Procfile), -d DIR (the app's directory) and -h.
-`procman --version` says which procman this is.
-`procman help COMMAND` says more about a command, `man procman` everything.";
+`procman help COMMAND` says more, `man procman` all, `procman --version` which.";
 
 const START_HELP: &str = "\
 NAME... runs only these process types. The first process to end ends all others,
@@ -144,6 +150,14 @@ NAME is a type, an instance, or system for procman. Without one, all are shown."
 const ATTACH_HELP: &str = "\
 NAME is an instance such as web.1, or a type that has one instance. KEYS is one
 key such as ctrl-a, or several such as ctrl-p,ctrl-q.";
+
+const WAIT_HELP: &str = "\
+NAME is a type or an instance, of a formation that runs or is yet to start, and
+env:VAR the service that this variable of the app's environment names. Without
+any, each service is waited for that a variable called ..._URL names.";
+
+const HEALTHCHECK_HELP: &str = "\
+Exits with 0 when it is, else with 1. What is down does not count.";
 
 const COMPLETIONS_HELP: &str = "\
 bash  source <(procman completions bash)
@@ -357,7 +371,9 @@ impl Command {
             | Command::Signal(Signal { client, .. })
             | Command::Quit(Quit { client, .. })
             | Command::Logs(Logs { client, .. })
-            | Command::Attach(Attach { client, .. }) => client,
+            | Command::Attach(Attach { client, .. })
+            | Command::Wait(Wait { client, .. })
+            | Command::Healthcheck(Healthcheck { client }) => client,
         })
     }
 }

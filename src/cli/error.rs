@@ -3,15 +3,17 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::foreground::BeginError;
 use crate::cli::load::Findings;
 use crate::control::wire::WireError;
 use crate::export::manifest::{ManifestError, Obstacle};
 use crate::export::{ExportError, Format};
-use crate::formation::{FormationError, InstanceId, RequestError, listed};
+use crate::formation::{FormationError, InstanceId, RequestError, TargetError, listed};
 use crate::output::StampError;
 use crate::plan::{PlanError, RunError};
+use crate::policy::NoEndpoint;
 use crate::quote::{escaped, escaped_path, excerpt};
 use crate::runtime::Shortage;
 use crate::sys::child::{Piece, SpawnError};
@@ -73,6 +75,16 @@ pub enum Failure {
     Answer(WireError),
     /// The procman that was asked will not do it: why, and what to do about it.
     Refused(String, Option<String>),
+    /// Not all is ready that has to be, in words.
+    NotReady(String),
+    /// A word names no instance and no type.
+    Target(TargetError),
+    /// What is named leads to no service, and why.
+    NoEndpoint { what: String, why: NoEndpoint },
+    /// No variable leads to a service.
+    NoServices,
+    /// After this time, these are still missing.
+    NotThere { patience: Duration, missing: Vec<String> },
     /// This is not a terminal.
     NoTerminal(&'static str),
     /// The terminal is somebody else's for now.
@@ -133,6 +145,11 @@ impl Failure {
             | Failure::Finished(_)
             | Failure::Answer(_)
             | Failure::Refused(..)
+            | Failure::NotReady(_)
+            | Failure::Target(_)
+            | Failure::NoEndpoint { .. }
+            | Failure::NoServices
+            | Failure::NotThere { .. }
             | Failure::NoTerminal(_)
             | Failure::Background
             | Failure::Attach(_)
@@ -237,6 +254,24 @@ impl fmt::Display for Failure {
             Failure::Refused(message, None) => write!(f, "procman: {}", escaped(message)),
             Failure::Refused(message, Some(hint)) => {
                 write!(f, "procman: {}\nhint: {}", escaped(message), escaped(hint))
+            }
+            Failure::NotReady(text) => write!(f, "procman: {text}"),
+            Failure::Target(error) => write!(f, "procman: {error}"),
+            Failure::NoEndpoint { what, why: why @ NoEndpoint::NoUrl } => {
+                write!(f, "procman: {what} {why}\nhint: a URL is like tcp://localhost:5432")
+            }
+            Failure::NoEndpoint { what, why } => write!(f, "procman: {what} {why}"),
+            Failure::NoServices => {
+                writeln!(f, "procman: no variable of the app's environment names a service as `..._URL`")?;
+                write!(f, "hint: `procman wait env:NAME` waits for that of another variable")
+            }
+            Failure::NotThere { patience, missing } => {
+                let after = if patience.is_zero() {
+                    String::new()
+                } else {
+                    format!(" after {} s", patience.as_secs_f64())
+                };
+                write!(f, "procman: still missing{after}: {}", missing.join(", "))
             }
             Failure::NoTerminal(which) => {
                 writeln!(f, "procman: {which} is not a terminal")?;

@@ -13,10 +13,12 @@ mod completions;
 mod error;
 mod export;
 mod foreground;
+mod healthcheck;
 mod keys;
 mod load;
 mod logs;
 mod ps;
+mod ready;
 mod run;
 mod screen;
 mod since;
@@ -25,6 +27,7 @@ mod table;
 mod tail;
 mod transcript;
 mod usage;
+mod wait;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -67,6 +70,8 @@ pub fn main() -> i32 {
             Some(Command::Quit(quit)) => change::quit(common, &quit),
             Some(Command::Logs(logs)) => logs::run(common, logs),
             Some(Command::Attach(attach)) => attach::run(common, &attach),
+            Some(Command::Wait(wait)) => wait::run(common, wait),
+            Some(Command::Healthcheck(healthcheck)) => healthcheck::run(common, &healthcheck),
             Some(Command::Completions { shell }) => completions::run(shell),
             None => print_help(&command().render_help()),
         },
@@ -125,6 +130,9 @@ pub fn command() -> clap::Command {
         "export" => command.mut_args(|argument| {
             if argument.get_id() == "env_precedence" { argument.hide(true) } else { argument }
         }),
+        // What is waited for may be in the environment.
+        "wait" => command
+            .mut_args(|argument| if argument.get_id() == "port" { argument.hide(true) } else { argument }),
         // A formation that runs has its environment and ports.
         _ => command.mut_args(|argument| {
             let says_nothing = matches!(argument.get_id().as_str(), "env" | "env_precedence" | "port");

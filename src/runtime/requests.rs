@@ -250,7 +250,7 @@ impl Runtime<'_> {
             process: id.process.to_string(),
             number: id.number,
             state: word,
-            ready: None,
+            ready: is_ready(state),
             waits_for: Vec::new(),
             returns_in,
             status: None,
@@ -264,6 +264,15 @@ impl Runtime<'_> {
             last_exit: last_exit.map(|exit| exit.to_string()),
             terminal: self.terminals.contains(&id.to_string()),
         }
+    }
+}
+
+/// Returns whether an instance is ready, as far as it has to be.
+fn is_ready(state: &State) -> Option<bool> {
+    match state {
+        State::Running { .. } => Some(true),
+        State::Starting | State::BackingOff { .. } => Some(false),
+        State::Stopping { .. } | State::Down => None,
     }
 }
 

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::thread::JoinHandleExt;
 use std::thread::JoinHandle;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{self, SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, sigaction};
 use nix::{libc, unistd};
 
@@ -53,6 +54,17 @@ impl Signals {
         let mut pending = self.0.pending();
         pending.retain(|received| !is_own_doing(*received) && !is_stop_for_good(*received));
         coalesced(pending)
+    }
+
+    /// Waits until something has come, and returns it.
+    pub fn wait(&mut self) -> Vec<Received> {
+        loop {
+            let pending = self.pending();
+            if !pending.is_empty() {
+                return pending;
+            }
+            let _ = poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+        }
     }
 
     /// Returns whether the last call has left something.

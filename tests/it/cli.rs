@@ -48,6 +48,8 @@ fn every_help_fits_on_a_screen() {
         "quit",
         "logs",
         "attach",
+        "wait",
+        "healthcheck",
         "completions",
     ] {
         check_help(command, &[command, "--help"]);

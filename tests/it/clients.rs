@@ -138,6 +138,23 @@ fn ps_shows_what_an_older_procman_tells() {
 }
 
 #[test]
+fn a_healthcheck_names_what_is_not_ready() {
+    let healthcheck = |formation: &str| {
+        let (end, asked) = ask(&["healthcheck"], &[&[formation]]);
+        assert_eq!(asked, "{\"version\":1,\"request\":{\"ps\":{}}}\n");
+        (end.status, end.stdout, end.stderr)
+    };
+    let told = |status, stdout: &str, stderr: &str| (Some(status), stdout.to_owned(), stderr.to_owned());
+    assert_eq!(healthcheck(FORMATION), told(0, "1 instance is ready\n", ""));
+    let unready = FORMATION.replace(r#""ready":true"#, r#""ready":false"#);
+    assert_eq!(healthcheck(&unready), told(1, "", "procman: not ready: web.1 (unready)\n"));
+    let waiting = unready.replace("running", "waiting").replace("[],\"ret", "[\"db\"],\"ret");
+    assert_eq!(healthcheck(&waiting), told(1, "", "procman: not ready: web.1 (waiting for db)\n"));
+    let stopping = FORMATION.replace(r#""stopping":false"#, r#""stopping":true"#);
+    assert_eq!(healthcheck(&stopping), told(1, "", "procman: the formation is being stopped\n"));
+}
+
+#[test]
 fn logs_show_lines_as_start_does() {
     let line = |second: u32, text: &str| {
         format!(

@@ -7,8 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{
-    App, IDLE, IDLE_ON, Running, arguments, guard_of, is_installed, parent, processes, procman, skipped,
-    state, supervisor_of, wait_until,
+    App, IDLE, IDLE_ON, Running, arguments, child_of, guard_of, is_installed, parent, processes, procman,
+    skipped, state, supervisor_of, wait_until,
 };
 
 const UNSHARE: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child"];
@@ -209,6 +209,23 @@ fn run_as_pid_1_passes_signals_and_statuses() {
     app.wait_until_nothing_is_left();
     assert_eq!(end.stdout, "ready\ngot USR1\ngot TERM\n");
     assert_eq!(end.status, Some(5));
+}
+
+#[test]
+fn a_request_to_pid_1_that_waits_for_a_service_is_obeyed() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let app = App::new("");
+        if !can_be_made() {
+            return;
+        }
+        let mut command = app.command("sh");
+        let script = "exec unshare \"$@\" 2>&1";
+        command.args(["-c", script, "sh"]).args(UNSHARE).arg(procman()).args(["wait", "unix:/nowhere"]);
+        let running = app.run(command);
+        running.wait_for("waiting for /nowhere: no such host or socket\n");
+        kill(child_of(running.pid(), &["procman"]), signal).unwrap();
+        assert_eq!(running.finish().status, Some(128 + signal as i32));
+    }
 }
 
 /// Without a handler a signal to PID 1 is dropped by the kernel, so one that came while the files were read used

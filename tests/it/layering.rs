@@ -73,6 +73,7 @@ const TABLE: &[Row] = &[
             "quote",
             "procfile",
             "policy",
+            "service",
             "dotenv",
             "config",
             "formation",

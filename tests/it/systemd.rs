@@ -136,6 +136,18 @@ fn an_instance_cannot_speak_for_procman() {
     assert!(end.stdout.contains("| <>\n"), "{}", end.stdout);
 }
 
+/// The process that the manager has started has ended by then, and it would not listen to another.
+#[test]
+fn in_the_background_nothing_is_told() {
+    let app = app();
+    let manager = Manager::new(&app);
+    let mut command = manager.command(&app, &["-D"]);
+    command.env("WATCHDOG_USEC", "2000");
+    assert_eq!(app.run(command).finish().status, Some(0));
+    app.quit_background();
+    assert_eq!(manager.heard(), [""; 0]);
+}
+
 #[test]
 fn a_manager_that_is_not_there_is_said_once_and_changes_nothing() {
     let app = app();

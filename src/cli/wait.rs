@@ -1,0 +1,443 @@
+//! `procman wait`: waits until instances are ready and services accept connections, for scripts and entrypoints.
+//!
+//! What is waited for is tried again and again by threads that tell what they have seen, and the one that has started
+//! them keeps the time. What a name costs to be looked up, or a connection to be refused, delays nobody else.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cli::args::{self, Client, Common};
+use crate::cli::error::Failure;
+use crate::cli::load::App;
+use crate::cli::{client, ready};
+use crate::control::protocol::{self, Instance};
+use crate::formation::{Formation, Target, nearest};
+use crate::policy::{Endpoint, NoEndpoint, Service};
+use crate::process::Signal;
+use crate::procfile::ProcessType;
+use crate::quote::excerpt;
+use crate::runtime::try_to_reach;
+use crate::service;
+use crate::supervisor::Refusal;
+use crate::sys::signals::Signals;
+use crate::sys::startup::Hangup;
+use crate::sys::stdio::write_stderr;
+
+/// How long is waited if nothing is said.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// How long after one attempt the next one follows.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Something that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Awaited {
+    /// Instances of a formation, be it one that is not there yet.
+    Instances(Target),
+    /// A service: how it is called, and where it is.
+    Service(String, Endpoint),
+}
+
+/// What a thread has seen of one of those, by its position among them.
+enum Seen {
+    There(usize),
+    NotThere(usize, String),
+    /// It can never be there.
+    Never(Failure),
+    /// procman is asked to end.
+    Asked(Signal),
+}
+
+/// Waits for all, and fails with what is missing when the time is up.
+pub fn run(common: Common, wait: args::Wait) -> Result<i32, Failure> {
+    let patience = wait.timeout.map_or(PATIENCE, |timeout| timeout.0);
+    let all = awaited(&common, &wait.names)?;
+    let (sender, seen) = mpsc::channel();
+    if std::process::id() == 1 {
+        obey(&sender)?;
+    }
+    watch_instances(&all, common, &wait.client, patience, &sender)?;
+    for (at, one) in all.iter().enumerate() {
+        if let Awaited::Service(_, endpoint) = one {
+            watch_service(at, endpoint.clone(), patience, sender.clone());
+        }
+    }
+    let (began, mut waiting) = (Instant::now(), Waiting::new(&all));
+    while !waiting.is_over(patience) {
+        // Whoever tries once is waited for as long as that takes.
+        let limit = if patience.is_zero() { Duration::MAX } else { patience };
+        match seen.recv_timeout(limit.saturating_sub(began.elapsed())) {
+            Ok(Seen::There(at)) => {
+                waiting.there(at, began.elapsed()).iter().for_each(|line| write_stderr(line))
+            }
+            Ok(Seen::NotThere(at, why)) => {
+                // Of what is tried once, the end tells.
+                let line = waiting.not_there(at, why).filter(|_| !patience.is_zero());
+                line.iter().for_each(|line| write_stderr(line));
+            }
+            Ok(Seen::Never(failure)) => return Err(failure),
+            Ok(Seen::Asked(signal)) => return Ok(128 + signal.0),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let missing = waiting.missing();
+    if missing.is_empty() { Ok(0) } else { Err(Failure::NotThere { patience, missing }) }
+}
+
+/// Returns what the words mean; without any, every service that a variable of the app's environment names.
+fn awaited(common: &Common, words: &[String]) -> Result<Vec<Awaited>, Failure> {
+    let is_variable = |word: &String| word.starts_with(VARIABLE);
+    let variables = if words.is_empty() || words.iter().any(is_variable) {
+        variables(common.clone())?
+    } else {
+        BTreeMap::new()
+    };
+    let mut all = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let one = meaning(at, word, &variables)?;
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    if words.is_empty() {
+        all = services(&variables);
+        if all.is_empty() {
+            return Err(Failure::NoServices);
+        }
+    }
+    Ok(all)
+}
+
+/// What a variable's name stands behind.
+const VARIABLE: &str = "env:";
+
+/// Returns what one word means. Of a URL, which may have a password in it, only the position is told if it is none.
+fn meaning(at: usize, word: &str, variables: &BTreeMap<OsString, OsString>) -> Result<Awaited, Failure> {
+    if let Some(name) = word.strip_prefix(VARIABLE) {
+        let value = variables.get(OsStr::new(name)).map(OsString::as_os_str);
+        let service = service::of_variable(name, value);
+        let why = |why| Failure::NoEndpoint { what: format!("`{}`", excerpt(name)), why };
+        return of_service(service).map_err(why);
+    }
+    if word.contains(':') {
+        let service = service::of_url(word).and_then(of_service);
+        return service.map_err(|why| Failure::NoEndpoint { what: format!("argument {}", at + 1), why });
+    }
+    word.parse().map(Awaited::Instances).map_err(Failure::Target)
+}
+
+fn of_service(service: Service) -> Result<Awaited, NoEndpoint> {
+    let name = service.to_string();
+    service.endpoint.map(|endpoint| Awaited::Service(name, endpoint))
+}
+
+/// Returns the services that variables name by `…_URL`, as far as one can connect to them.
+fn services(variables: &BTreeMap<OsString, OsString>) -> Vec<Awaited> {
+    let named = variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
+    let named = named.filter(|(name, _)| name.ends_with("_URL"));
+    named.filter_map(|(name, value)| of_service(service::of_variable(name, Some(value))).ok()).collect()
+}
+
+/// Returns the variables of the app's environment.
+fn variables(common: Common) -> Result<BTreeMap<OsString, OsString>, Failure> {
+    let app = App::load(common.options())?;
+    let warnings = app.warnings()?;
+    if !warnings.is_empty() {
+        write_stderr(&warnings.to_string());
+    }
+    let nobody = Formation::idle(&app.types());
+    let plan = app.plan(nobody)?;
+    Ok(plan.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// What is known of all that is waited for.
+struct Waiting<'a> {
+    all: &'a [Awaited],
+    /// Why each is not there; nothing of one that is or has not been tried.
+    missing: BTreeMap<usize, Option<String>>,
+}
+
+impl Waiting<'_> {
+    fn new(all: &[Awaited]) -> Waiting<'_> {
+        Waiting { all, missing: (0..all.len()).map(|at| (at, None)).collect() }
+    }
+
+    /// Returns whether there is nothing more to wait for: all are there, or with no patience at all, all were tried.
+    fn is_over(&self, patience: Duration) -> bool {
+        self.missing.is_empty() || (patience.is_zero() && self.missing.values().all(Option::is_some))
+    }
+
+    /// Takes that one is there, and returns the line that says so.
+    fn there(&mut self, at: usize, after: Duration) -> Option<String> {
+        let before = self.missing.remove(&at)?;
+        let what = match self.all.get(at)? {
+            Awaited::Instances(target) => format!("{target} is ready"),
+            Awaited::Service(name, _) => format!("{name} accepts connections"),
+        };
+        Some(before.map_or(what.clone(), |_| format!("{what} after {:.1} s", after.as_secs_f64())))
+    }
+
+    /// Takes that one is not there, and returns the line that says so the first time.
+    fn not_there(&mut self, at: usize, why: String) -> Option<String> {
+        let known = self.missing.get_mut(&at)?;
+        let line = format!("waiting for {}: {why}", self.all.get(at)?.name());
+        known.replace(why).is_none().then_some(line)
+    }
+
+    /// Returns all that are not there, each with the reason.
+    fn missing(&self) -> Vec<String> {
+        let line = |(at, why): (&usize, &Option<String>)| {
+            let why = why.as_deref().unwrap_or("no answer in time");
+            Some(format!("{} ({why})", self.all.get(*at)?.name()))
+        };
+        self.missing.iter().filter_map(line).collect()
+    }
+}
+
+impl Awaited {
+    fn name(&self) -> String {
+        match self {
+            Awaited::Instances(target) => target.to_string(),
+            Awaited::Service(name, _) => name.clone(),
+        }
+    }
+}
+
+/// Tries to connect until that succeeds, or once if there is no patience.
+fn watch_service(at: usize, endpoint: Endpoint, patience: Duration, sender: Sender<Seen>) {
+    let limit = if patience.is_zero() { ATTEMPT } else { ATTEMPT.min(patience) };
+    thread::spawn(move || {
+        // Nobody hears it any more when the time is up.
+        while let Err(trouble) = try_to_reach(&endpoint, limit) {
+            if sender.send(Seen::NotThere(at, trouble.to_string())).is_err() || patience.is_zero() {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
+        let _ = sender.send(Seen::There(at));
+    });
+}
+
+/// Asks how the formation is until all instances that are waited for are ready, or once if there is no patience.
+fn watch_instances(
+    all: &[Awaited],
+    common: Common,
+    client: &Client,
+    patience: Duration,
+    sender: &Sender<Seen>,
+) -> Result<(), Failure> {
+    let mut targets: Vec<(usize, Target)> = Vec::new();
+    for (at, one) in all.iter().enumerate() {
+        match one {
+            Awaited::Instances(target) => targets.push((at, target.clone())),
+            Awaited::Service(..) => {}
+        }
+    }
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let (path, sender) = (client::path(common, client)?, sender.clone());
+    thread::spawn(move || {
+        loop {
+            match look(&path, &mut targets) {
+                Ok(seen) => {
+                    if seen.into_iter().any(|seen| sender.send(seen).is_err()) {
+                        return;
+                    }
+                }
+                Err(failure) => drop(sender.send(Seen::Never(failure))),
+            }
+            if targets.is_empty() || patience.is_zero() {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
+    });
+    Ok(())
+}
+
+/// Returns what is seen of the targets now, and forgets those that are ready.
+fn look(path: &Path, targets: &mut Vec<(usize, Target)>) -> Result<Vec<Seen>, Failure> {
+    let formation = match client::formation(path, Some(ATTEMPT)) {
+        Ok(formation) => formation,
+        Err(Failure::NothingRuns | Failure::Gone | Failure::Finished(_)) => {
+            return Ok(targets.iter().map(|(at, _)| Seen::NotThere(*at, "not running".to_owned())).collect());
+        }
+        Err(Failure::Conversation(_)) => {
+            let silent =
+                |(at, _): &(usize, Target)| Seen::NotThere(*at, "procman does not answer".to_owned());
+            return Ok(targets.iter().map(silent).collect());
+        }
+        Err(failure) => return Err(failure),
+    };
+    let mut seen = Vec::new();
+    for (at, target) in std::mem::take(targets) {
+        match lack(&formation, &target)? {
+            None => seen.push(Seen::There(at)),
+            Some(why) => {
+                seen.push(Seen::NotThere(at, why));
+                targets.push((at, target));
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// Returns what a target lacks to be ready. Fails if there is no such type.
+fn lack(formation: &protocol::Formation, target: &Target) -> Result<Option<String>, Failure> {
+    let (process, number) = match target {
+        Target::Type(process) => (process, None),
+        Target::Instance(id) => (&id.process, Some(id.number)),
+    };
+    if !formation.types.iter().any(|known| known == process.as_str()) {
+        let known: Vec<ProcessType> =
+            formation.types.iter().flat_map(|name| ProcessType::new(name)).collect();
+        let refusal = Refusal::Unknown {
+            name: process.to_string(),
+            nearest: nearest(process.as_str(), &known).cloned(),
+            known: formation.types.iter().map(|name| excerpt(name)).collect(),
+        };
+        return Err(Failure::Refused(refusal.to_string(), None));
+    }
+    let is_meant =
+        |one: &&Instance| one.process == process.as_str() && number.is_none_or(|number| number == one.number);
+    let meant: Vec<&Instance> = formation.instances.iter().filter(is_meant).collect();
+    let missing: Vec<&Instance> = meant.iter().copied().filter(|one| !ready::is_ready(one)).collect();
+    Ok(match (target, missing.as_slice()) {
+        _ if meant.is_empty() => Some("no such instance".to_owned()),
+        (_, []) => None,
+        (Target::Instance(_), [one, ..]) => Some(ready::how(one)),
+        (Target::Type(_), missing) => Some(ready::list(missing)),
+    })
+}
+
+/// Lets requests to end be heard as PID 1, for whom the kernel does nothing with them. Any other process is ended.
+fn obey(sender: &Sender<Seen>) -> Result<(), Failure> {
+    let mut signals = Signals::listen(Hangup::Heard).map_err(Failure::System)?;
+    let sender = sender.clone();
+    thread::spawn(move || {
+        loop {
+            let ends = |signal: &Signal| matches!(*signal, Signal::HUP | Signal::INT | Signal::TERM);
+            let came = signals.wait();
+            if let Some(signal) = came.into_iter().map(|received| received.signal).find(ends)
+                && sender.send(Seen::Asked(signal)).is_err()
+            {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ffi::OsString;
+    use std::time::Duration;
+
+    use super::{Awaited, Waiting, lack, meaning, services};
+    use crate::cli::ready::tests::{formation, instance};
+    use crate::control::protocol::State;
+    use crate::policy::Endpoint;
+
+    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    #[track_caller]
+    fn check_meaning(word: &str, expected: &str) {
+        let variables = variables(&[("DB", "postgres://u:s3cret@h/db"), ("NONE", "s3cret")]);
+        let meant = meaning(1, word, &variables);
+        let told = meant.map_or_else(|failure| failure.to_string(), |awaited| awaited.name());
+        assert_eq!(told, expected, "{word}");
+    }
+
+    #[test]
+    fn a_word_is_an_instance_a_variable_or_a_url() {
+        check_meaning("web", "web");
+        check_meaning("web.2", "web.2");
+        check_meaning("env:DB", "DB (h:5432)");
+        check_meaning("redis://:s3cret@h/0", "h:6379");
+        check_meaning("unix:/run/x.sock", "/run/x.sock");
+        check_meaning(
+            "web.0",
+            "procman: `0` is not the number of an instance of `web`: use a whole number from 1",
+        );
+    }
+
+    #[test]
+    fn nothing_of_what_is_no_url_is_told() {
+        const HINT: &str = "\nhint: a URL is like tcp://localhost:5432";
+        check_meaning("env:NONE", &format!("procman: `NONE` is not a URL{HINT}"));
+        check_meaning("env:GONE", "procman: `GONE` is not set");
+        check_meaning("s3cret:80", &format!("procman: argument 2 is not a URL{HINT}"));
+        check_meaning(
+            "foo://u:s3cret@h",
+            "procman: argument 2 names no port, and its scheme has none that is usual",
+        );
+    }
+
+    #[test]
+    fn without_a_word_every_url_that_leads_somewhere_is_meant() {
+        let variables = variables(&[
+            ("A_URL", "redis://a"),
+            ("B_URI", "redis://b"),
+            ("C_URL", "sqlite:db"),
+            ("D_URL", ""),
+            ("E_URL", "http://e:80/"),
+        ]);
+        let names: Vec<String> = services(&variables).iter().map(Awaited::name).collect();
+        assert_eq!(names, ["A_URL (a:6379)", "E_URL (e:80)"]);
+    }
+
+    #[test]
+    fn one_line_says_what_is_waited_for_and_one_that_it_is_there() {
+        let endpoint = Endpoint::Tcp { host: "h".to_owned(), port: 1 };
+        let all =
+            [Awaited::Service("DB (h:1)".to_owned(), endpoint), Awaited::Instances("web".parse().unwrap())];
+        let mut waiting = Waiting::new(&all);
+        let after = Duration::from_millis(1234);
+        let refused = || "connection refused".to_owned();
+        assert_eq!(waiting.not_there(0, refused()).unwrap(), "waiting for DB (h:1): connection refused");
+        assert_eq!(waiting.not_there(0, "no answer in time".to_owned()), None);
+        // What is there at once has not been waited for.
+        assert_eq!(waiting.there(1, after).unwrap(), "web is ready");
+        assert_eq!(waiting.there(1, after), None);
+        assert_eq!(waiting.missing(), ["DB (h:1) (no answer in time)"]);
+        assert!(!waiting.is_over(Duration::from_secs(1)) && waiting.is_over(Duration::ZERO));
+        assert_eq!(waiting.there(0, after).unwrap(), "DB (h:1) accepts connections after 1.2 s");
+        assert!(waiting.is_over(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_type_is_ready_when_all_its_instances_are() {
+        let mut instances = vec![
+            instance("web.1", State::Running, Some(true)),
+            instance("web.2", State::Running, Some(false)),
+            instance("migrate.1", State::Down, Some(true)),
+            instance("clock.1", State::Down, None),
+        ];
+        instances[1].number = 2;
+        let mut formation = formation(instances);
+        formation.types = ["web", "worker", "migrate", "clock"].map(str::to_owned).to_vec();
+        let lack = |name: &str| match lack(&formation, &name.parse().unwrap()) {
+            Ok(lack) => lack.unwrap_or_else(|| "ready".to_owned()),
+            Err(failure) => failure.to_string(),
+        };
+        assert_eq!(lack("web"), "web.2 (unready)");
+        assert_eq!(lack("web.1"), "ready");
+        assert_eq!(lack("web.2"), "unready");
+        assert_eq!(lack("web.3"), "no such instance");
+        assert_eq!(lack("worker"), "no such instance");
+        assert_eq!(lack("migrate"), "ready");
+        assert_eq!(lack("clock"), "clock.1 (down)");
+        let unknown = "procman: unknown process `wbe`, did you mean `web`; there is `web`, `worker`, `migrate`, `clock`";
+        assert_eq!(lack("wbe.1"), unknown);
+    }
+}

@@ -1,0 +1,157 @@
+//! `procman wait`: services and instances that are there, come late or never come.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::support::formation::RESTS;
+use crate::support::{App, End, Running, wait_until};
+
+/// Returns a port at which nobody listens: it was somebody's a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn app(env: &str) -> App {
+    let app = App::new(&format!("web: {RESTS}\nworker: {RESTS}\n"));
+    app.file(".env", env);
+    app
+}
+
+#[track_caller]
+fn check(end: &End, status: i32, stderr: &str) {
+    let End { status: found, stdout, stderr: said, .. } = end;
+    assert_eq!((*found, stdout.as_str(), said.as_str()), (Some(status), "", stderr));
+}
+
+/// Starts to wait, and returns once it has said what for.
+#[track_caller]
+fn start(app: &App, arguments: &[&str], says: &str) -> Running {
+    // What it says goes to standard error, which is read as the output here.
+    let mut command = app.command("sh");
+    command
+        .args(["-c", "exec \"$0\" \"$@\" 2>&1"])
+        .arg(crate::support::procman())
+        .arg("wait")
+        .args(arguments);
+    let running = app.run(command);
+    running.wait_for(says);
+    running
+}
+
+/// Returns what came, with `N` for the seconds.
+fn without_seconds(text: &str) -> String {
+    let line = |line: &str| match line.split_once(" after ") {
+        Some((before, _)) => format!("{before} after N s\n"),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn a_service_that_is_there_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let app = app(&format!("DATABASE_URL=postgres://me:s3cret@127.0.0.1:{port}/db\nCACHE_URL=sqlite:x\n"));
+    let there = format!("DATABASE_URL (127.0.0.1:{port}) accepts connections\n");
+    check(&app.done(&["wait", "env:DATABASE_URL"]), 0, &there);
+    check(&app.done(&["wait"]), 0, &there);
+    check(&app.done(&["wait", "--timeout", "0", "env:DATABASE_URL"]), 0, &there);
+    // A URL needs no app.
+    std::fs::remove_file(app.root().join("Procfile")).unwrap();
+    let url = format!("redis://:s3cret@127.0.0.1:{port}");
+    check(&app.done(&["wait", &url, &url]), 0, &format!("127.0.0.1:{port} accepts connections\n"));
+}
+
+#[test]
+fn procmans_own_environment_counts_too_and_the_files_win() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let app = app(&format!("A_URL=tcp://127.0.0.1:{port}\n"));
+    let wait = |arguments: &[&str]| {
+        let mut command: Command = app.procman(&[&["wait"], arguments].concat());
+        command.env("A_URL", "unset").env("B", format!("tcp://127.0.0.1:{port}"));
+        app.run(command).finish()
+    };
+    let there = |name: &str| format!("{name} (127.0.0.1:{port}) accepts connections\n");
+    check(&wait(&["env:A_URL"]), 0, &there("A_URL"));
+    check(&wait(&["env:B"]), 0, &there("B"));
+    let end = wait(&["env:A_URL", "--env-precedence", "shell"]);
+    check(&end, 1, "procman: `A_URL` is not a URL\nhint: a URL is like tcp://localhost:5432\n");
+}
+
+#[test]
+fn a_service_that_comes_late_is_waited_for() {
+    let app = app("");
+    let path = app.root().join("s");
+    let (name, url) = (path.display(), format!("unix:{}", path.display()));
+    let running = start(&app, &[&url], &format!("waiting for {name}: no such host or socket\n"));
+    let _listener = UnixListener::bind(&path).unwrap();
+    let end = running.finish();
+    let expected =
+        format!("waiting for {name}: no such host or socket\n{name} accepts connections after N s\n");
+    assert_eq!((end.status, without_seconds(&end.stdout)), (Some(0), expected));
+}
+
+#[test]
+fn a_service_that_never_comes_is_named_when_the_time_is_up() {
+    let [one, other] = [free_port(), free_port()];
+    let app = app(&format!("A_URL=tcp://127.0.0.1:{one}\nB_URL=tcp://127.0.0.1:{other}\n"));
+    let (one, other) = (format!("A_URL (127.0.0.1:{one})"), format!("B_URL (127.0.0.1:{other})"));
+    let missing = format!("{one} (connection refused), {other} (connection refused)\n");
+    check(&app.done(&["wait", "-t", "0"]), 1, &format!("procman: still missing: {missing}"));
+    let end = app.done(&["wait", "-t", "0.3"]);
+    assert_eq!((end.status, end.stdout.as_str()), (Some(1), ""));
+    assert!(end.stderr.ends_with(&format!("procman: still missing after 0.3 s: {missing}")), "{end:?}");
+    for name in [one, other] {
+        assert!(end.stderr.contains(&format!("waiting for {name}: connection refused\n")), "{end:?}");
+    }
+}
+
+#[test]
+fn what_names_no_service_is_an_error_that_shows_no_value() {
+    let app = app("BAD=s3cret\nODD=foo://s3cret@\n");
+    let hint = "hint: a URL is like tcp://localhost:5432\n";
+    check(&app.done(&["wait", "env:BAD"]), 1, &format!("procman: `BAD` is not a URL\n{hint}"));
+    check(&app.done(&["wait", "env:ODD"]), 1, "procman: `ODD` names no host to connect to\n");
+    check(&app.done(&["wait", "env:GONE"]), 1, "procman: `GONE` is not set\n");
+    check(&app.done(&["wait", "web", "s3cret:80"]), 1, &format!("procman: argument 2 is not a URL\n{hint}"));
+    let none = "procman: no variable of the app's environment names a service as `..._URL`\n\
+                hint: `procman wait env:NAME` waits for that of another variable\n";
+    check(&app.done(&["wait"]), 1, none);
+    assert_eq!(app.done(&["wait", "-t", "soon"]).status, Some(2));
+}
+
+#[test]
+fn instances_are_waited_for_before_there_is_a_formation() {
+    let app = app("");
+    check(&app.done(&["wait", "web", "-t", "0"]), 1, "procman: still missing: web (not running)\n");
+    let waiting = start(&app, &["web", "worker.1"], "waiting for worker.1: not running\n");
+    let running = app.start_ready(&[], 2);
+    let end = waiting.finish();
+    let expected = "waiting for web: not running\nwaiting for worker.1: not running\n\
+                    web is ready after N s\nworker.1 is ready after N s\n";
+    assert_eq!((end.status, without_seconds(&end.stdout).as_str()), (Some(0), expected));
+    check(&app.done(&["wait", "web"]), 0, "web is ready\n");
+    let unknown = "procman: unknown process `wbe`, did you mean `web`; there is `web`, `worker`\n";
+    check(&app.done(&["wait", "wbe"]), 1, unknown);
+    let none = "procman: still missing: web.2 (no such instance)\n";
+    check(&app.done(&["wait", "web.2", "-t", "0"]), 1, none);
+    app.ask(&["stop", "web"]);
+    let down = "procman: still missing: web (web.1 (down))\n";
+    check(&app.done(&["wait", "web", "-t", "0"]), 1, down);
+    app.quit(running);
+}
+
+#[test]
+fn an_interruption_ends_the_waiting_and_what_would_have_followed() {
+    let app = app("");
+    let url = format!("tcp://127.0.0.1:{}", free_port());
+    let running = start(&app, &[&url], "waiting for ");
+    running.signal(Signal::SIGINT);
+    // A shell shows 130, and ends the script that this was part of.
+    assert_eq!(running.finish().signal, Some(Signal::SIGINT as i32));
+    wait_until("nothing is left", || app.left().is_empty());
+}
