@@ -3,8 +3,9 @@
 //! What is waited for is tried again and again by threads that tell what they have seen, and the one that has started
 //! them keeps the time. What a name costs to be looked up, or a connection to be refused, delays nobody else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -15,7 +16,7 @@ use crate::cli::error::Failure;
 use crate::cli::load::App;
 use crate::cli::{client, ready};
 use crate::control::protocol::{self, Instance};
-use crate::formation::{Formation, Target, nearest};
+use crate::formation::{Target, nearest};
 use crate::policy::{Endpoint, NoEndpoint, Service};
 use crate::process::Signal;
 use crate::procfile::ProcessType;
@@ -92,20 +93,20 @@ pub fn run(common: Common, wait: args::Wait) -> Result<i32, Failure> {
 /// Returns what the words mean; without any, every service that a variable of the app's environment names.
 fn awaited(common: &Common, words: &[String]) -> Result<Vec<Awaited>, Failure> {
     let is_variable = |word: &String| word.starts_with(VARIABLE);
-    let variables = if words.is_empty() || words.iter().any(is_variable) {
-        variables(common.clone())?
+    let surroundings = if words.is_empty() || words.iter().any(is_variable) {
+        surroundings(common.clone())?
     } else {
-        BTreeMap::new()
+        Surroundings::default()
     };
     let mut all = Vec::new();
     for (at, word) in words.iter().enumerate() {
-        let one = meaning(at, word, &variables)?;
+        let one = meaning(at, word, &surroundings.variables)?;
         if !all.contains(&one) {
             all.push(one);
         }
     }
     if words.is_empty() {
-        all = services(&variables);
+        all = services(&surroundings);
         if all.is_empty() {
             return Err(Failure::NoServices);
         }
@@ -136,23 +137,46 @@ fn of_service(service: Service) -> Result<Awaited, NoEndpoint> {
     service.endpoint.map(|endpoint| Awaited::Service(name, endpoint))
 }
 
-/// Returns the services that variables name by `…_URL`, as far as one can connect to them.
-fn services(variables: &BTreeMap<OsString, OsString>) -> Vec<Awaited> {
-    let named = variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
-    let named = named.filter(|(name, _)| name.ends_with("_URL"));
-    named.filter_map(|(name, value)| of_service(service::of_variable(name, Some(value))).ok()).collect()
+/// What the app would be run with.
+#[derive(Default)]
+struct Surroundings {
+    variables: BTreeMap<OsString, OsString>,
+    /// Those of its own instances.
+    ports: BTreeSet<u16>,
 }
 
-/// Returns the variables of the app's environment.
-fn variables(common: Common) -> Result<BTreeMap<OsString, OsString>, Failure> {
+/// Returns the services that variables name by `…_URL`, as far as one can connect to them. One that the app itself is to
+/// be, as `APP_URL` may say, is none to wait for before it is started.
+fn services(Surroundings { variables, ports }: &Surroundings) -> Vec<Awaited> {
+    let named = variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
+    let named = named.filter(|(name, _)| name.ends_with("_URL"));
+    let services = named.filter_map(|(name, value)| of_service(service::of_variable(name, Some(value))).ok());
+    services.filter(|one| !is_own(one, ports)).collect()
+}
+
+fn is_own(one: &Awaited, ports: &BTreeSet<u16>) -> bool {
+    let is_here = |host: &str| {
+        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|at: IpAddr| at.is_loopback())
+    };
+    match one {
+        Awaited::Service(_, Endpoint::Tcp { host, port }) => ports.contains(port) && is_here(host),
+        Awaited::Service(_, Endpoint::Unix(_)) | Awaited::Instances(_) => false,
+    }
+}
+
+/// Returns the app's environment and ports.
+fn surroundings(common: Common) -> Result<Surroundings, Failure> {
     let app = App::load(common.options())?;
     let warnings = app.warnings()?;
     if !warnings.is_empty() {
         write_stderr(&warnings.to_string());
     }
-    let nobody = Formation::idle(&app.types());
-    let plan = app.plan(nobody)?;
-    Ok(plan.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    let formation = app.formation(&[])?;
+    let plan = app.plan(formation)?;
+    Ok(Surroundings {
+        variables: plan.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        ports: plan.formation().instances().filter_map(|id| plan.port_of(&id)).collect(),
+    })
 }
 
 /// What is known of all that is waited for.
@@ -341,7 +365,7 @@ mod tests {
     use std::ffi::OsString;
     use std::time::Duration;
 
-    use super::{Awaited, Waiting, lack, meaning, services};
+    use super::{Awaited, Surroundings, Waiting, lack, meaning, services};
     use crate::cli::ready::tests::{formation, instance};
     use crate::control::protocol::State;
     use crate::policy::Endpoint;
@@ -391,9 +415,15 @@ mod tests {
             ("C_URL", "sqlite:db"),
             ("D_URL", ""),
             ("E_URL", "http://e:80/"),
+            ("F_URL", "http://localhost:5000/"),
+            ("G_URL", "http://[::1]:5000/"),
+            ("H_URL", "http://localhost:5001/"),
+            ("I_URL", "http://i:5000/"),
         ]);
-        let names: Vec<String> = services(&variables).iter().map(Awaited::name).collect();
-        assert_eq!(names, ["A_URL (a:6379)", "E_URL (e:80)"]);
+        let ports = [5000, 5100].into();
+        let names: Vec<String> =
+            services(&Surroundings { variables, ports }).iter().map(Awaited::name).collect();
+        assert_eq!(names, ["A_URL (a:6379)", "E_URL (e:80)", "H_URL (localhost:5001)", "I_URL (i:5000)"]);
     }
 
     #[test]
