@@ -1,6 +1,6 @@
 //! `procman export`: writes the formation as what runs services elsewhere reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +83,7 @@ fn target(options: &Options, name: &AppName) -> Result<Target, Failure> {
         log: directory(&options.log, "/var/log")?,
         run: directory(&options.run, "/var/run")?,
         grace: options.timeout.unwrap_or_default().0,
+        kept_down: BTreeSet::new(),
     })
 }
 

@@ -1,12 +1,16 @@
 //! What there is to be exported: an app with its processes, as the plan has them.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::export::ExportError;
+use crate::export::probe::asks_own_port;
+use crate::export::supervision::Supervision;
 use crate::formation::{InstanceId, RELEASE};
 use crate::plan::{Plan, Program};
+use crate::policy::{Need, Policy, Probe, Restart};
 use crate::procfile::ProcessType;
 
 /// An app to be run elsewhere.
@@ -22,7 +26,7 @@ pub struct App {
     pub log: PathBuf,
     /// The directory for what lives as long as the processes, such as pid files.
     pub run: PathBuf,
-    /// How long a process has between being asked to end and being killed.
+    /// How long a process has between being asked to end and being killed, unless its type says something else.
     pub grace: Duration,
     /// What the environment files set, but for `PORT` and `PS`, ordered by name.
     pub variables: Vec<(String, String)>,
@@ -45,6 +49,9 @@ pub struct Target {
     pub run: PathBuf,
     /// See [`App::grace`].
     pub grace: Duration,
+    /// The types that are not to be started again because somebody has said so. All others of which the plan has the
+    /// same are left to the format.
+    pub kept_down: BTreeSet<ProcessType>,
 }
 
 /// A process type.
@@ -58,6 +65,8 @@ pub struct Process {
     pub port: Port,
     /// Its instances, by number; at least one.
     pub instances: Vec<Instance>,
+    /// How they are supervised.
+    pub supervision: Supervision,
 }
 
 /// What runs once before a new release of the app does.
@@ -72,7 +81,8 @@ pub struct Release {
 /// Whether a type listens on its `PORT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
-    /// It does: it is called `web`, as Heroku's router has it, or its command names `PORT`.
+    /// It does: it is called `web`, as Heroku's router has it, its command names `PORT`, or its policy says how that is
+    /// asked.
     Bound,
     /// Nothing says so.
     Unused,
@@ -93,7 +103,7 @@ impl App {
     /// Returns the app that a plan describes. The plan is one of the files alone: what else is in its environment
     /// would be exported with it.
     pub fn new(plan: &Plan, target: Target) -> Result<App, ExportError> {
-        let Target { name, user, log, run, grace } = target;
+        let Target { name, user, log, run, grace, kept_down } = target;
         for (what, path) in [
             ("the app's directory", plan.root()),
             ("the directory for logs", &log),
@@ -102,8 +112,15 @@ impl App {
             check_path(what, path)?;
         }
         let counts = plan.formation().counts();
-        let processes: Vec<Process> =
-            counts.iter().filter_map(|(process, count)| Process::new(plan, process, *count)).collect();
+        let supervision = |process: &ProcessType| {
+            let policy = plan.policies().get(process).cloned().unwrap_or_else(|| Policy::new(grace));
+            let said = Supervision::new(&policy);
+            let never = kept_down.contains(process).then_some(Restart::Never);
+            Supervision { restart: said.restart.or(never), ..said }
+        };
+        let process =
+            |(process, count): &(ProcessType, u32)| Process::new(plan, process, *count, supervision(process));
+        let processes: Vec<Process> = counts.iter().filter_map(process).collect();
         let is_release = |(process, count): &&(ProcessType, u32)| process.as_str() == RELEASE && *count == 0;
         let release = counts.iter().find(is_release).and_then(|(process, _)| Release::new(plan, process));
         let any = counts.first().map(|(process, _)| InstanceId { process: process.clone(), number: 1 });
@@ -117,17 +134,29 @@ impl App {
         Ok(App { name, root, user, log, run, grace, variables, processes, release })
     }
 
-    /// Returns all commands and values, and the user, each with the words that say what it is.
+    /// Returns the types that have instances, of those that are needed, in the Procfile's order.
+    pub fn needed<'a>(&'a self, supervision: &'a Supervision) -> impl Iterator<Item = &'a Process> {
+        let is_needed = |name: &str| {
+            supervision.needs.iter().any(|need| match need {
+                Need::Process(process) => process.as_str() == name,
+                Need::Service(_) => false,
+            })
+        };
+        self.processes.iter().filter(move |process| is_needed(&process.name))
+    }
+
+    /// Returns all commands, probes and values, and the user, each with the words that say what it is.
     pub fn texts(&self) -> impl Iterator<Item = (String, &str)> {
         let command = |process: &Process| format!("the command of `{}`", process.name);
         let commands = self.processes.iter().map(move |process| (command(process), process.command.as_str()));
+        let probes = self.processes.iter().flat_map(Process::probes);
         let release = self.release.iter();
         let release =
             release.map(|release| ("the command of `release`".to_owned(), release.command.as_str()));
         let variables = self.variables.iter();
         let variables = variables.map(|(name, value)| (format!("the variable `{name}`"), value.as_str()));
         let user = self.user.iter().map(|user| ("the user".to_owned(), user.as_str()));
-        commands.chain(release).chain(variables).chain(user)
+        commands.chain(probes).chain(release).chain(variables).chain(user)
     }
 }
 
@@ -147,15 +176,27 @@ impl Release {
 }
 
 impl Process {
-    fn new(plan: &Plan, process: &ProcessType, count: u32) -> Option<Process> {
+    fn new(plan: &Plan, process: &ProcessType, count: u32, supervision: Supervision) -> Option<Process> {
         let instance = |number| {
             let id = InstanceId { process: process.clone(), number };
             Some(Instance { number, name: id.to_string(), port: plan.port_of(&id)? })
         };
         let instances: Vec<Instance> = (1..=count).filter_map(instance).collect();
         let (name, command) = (process.to_string(), command(plan, process)?);
-        let port = Port::of(&name, &command);
-        (!instances.is_empty()).then_some(Process { name, command, port, instances })
+        let is_asked = supervision.probes().any(asks_own_port);
+        let port = if is_asked { Port::Bound } else { Port::of(&name, &command) };
+        (!instances.is_empty()).then_some(Process { name, command, port, instances, supervision })
+    }
+
+    /// Returns what is tried to see whether an instance is ready or well, each with the words that say what it is.
+    pub fn probes(&self) -> impl Iterator<Item = (String, &str)> {
+        let text = |probe| match probe {
+            &Probe::Port => None,
+            Probe::Http { target, .. } => Some(target.as_str()),
+            Probe::Exec(command) => Some(command.as_str()),
+        };
+        let texts = self.supervision.probes().filter_map(text);
+        texts.map(|text| (format!("a probe of `{}`", self.name), text))
     }
 
     /// Returns its first instance's port, which stands for all where instances cannot have their own.
@@ -207,14 +248,18 @@ fn text(what: &str, text: &OsStr) -> Result<String, ExportError> {
 pub mod tests {
     //! An app with every kind of trouble in it, for the tests of all formats.
 
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use super::{App, Instance, Port, Process, Release, Target};
+    use super::{App, Instance, Port, Process, Release, Supervision, Target};
     use crate::config::EnvPrecedence;
     use crate::dotenv::{self, Env};
     use crate::formation::{Formation, Request};
     use crate::plan::{Inputs, Plan};
-    use crate::policy::Policies;
+    use crate::policy::{
+        Endpoint, Health, Kind, Need, Policies, Policy, Probe, Readiness, Restart, Service, Sign,
+    };
+    use crate::process::Signal;
     use crate::procfile::{self, ProcessType};
 
     /// Returns an app with every kind of trouble in its values and commands, for the tests of all formats.
@@ -231,6 +276,7 @@ pub mod tests {
                         port: base + u16::try_from(number).unwrap_or_default() - 1,
                     })
                     .collect(),
+                supervision: Supervision::new(&Policy::new(Duration::from_secs(5))),
             };
         let variables = [
             ("BACKSLASH", r"C:\dir\app\"),
@@ -262,8 +308,15 @@ pub mod tests {
         }
     }
 
+    /// Returns that app with another grace period for all of it.
+    pub fn torture_in(grace: Duration) -> App {
+        let mut app = App { grace, ..torture() };
+        app.processes.iter_mut().for_each(|process| process.supervision.grace = grace);
+        app
+    }
+
     /// Returns a plan of files alone.
-    fn plan(procfile: &str, env: &str, counts: &str, root: &str) -> Plan {
+    fn plan(procfile: &str, env: &str, counts: &str, root: &str, policies: Policies) -> Plan {
         let entries = procfile::parse(procfile.as_bytes()).entries;
         let types: Vec<ProcessType> = entries.iter().map(|entry| entry.name.clone()).collect();
         let mut files = Env::default();
@@ -278,7 +331,7 @@ pub mod tests {
             port: None,
             root: root.into(),
             formation,
-            policies: Policies::new(),
+            policies,
         })
         .unwrap()
     }
@@ -290,14 +343,98 @@ pub mod tests {
             log: "/var/log/shop".into(),
             run: "/var/run/shop".into(),
             grace: Duration::from_secs(5),
+            kept_down: BTreeSet::new(),
         }
+    }
+
+    /// Returns policies of all kinds.
+    fn policies_of_all_kinds() -> Policies {
+        let usual = Policy::new(Duration::from_secs(5));
+        let name = |name: &str| ProcessType::new(name).unwrap();
+        let sign = |sign| {
+            let (interval, timeout) = (Duration::from_millis(500), Duration::from_secs(5));
+            Some(Readiness { sign, interval, timeout, deadline: Duration::from_secs(30) })
+        };
+        let probe = |probe| sign(Sign::Probe(probe));
+        let http = |target: &str, status| Probe::Http { target: target.to_owned(), status };
+        let health = |probe| {
+            let (interval, timeout) = (Duration::from_secs(20), Duration::from_secs(2));
+            Some(Health { probe, interval, timeout, failures: 5 })
+        };
+        let service = |name: &str, host: &str, port| {
+            let endpoint = Ok(Endpoint::Tcp { host: host.to_owned(), port });
+            Need::Service(Service { name: name.to_owned(), endpoint })
+        };
+        let check = r#"test "$(./ask '100% ${A} {{ b }}')" = 'it'"'"'s' # x"#;
+        Policies::from([
+            (
+                name("web"),
+                Policy {
+                    restart: Restart::Always,
+                    stop_signal: "QUIT".parse().unwrap(),
+                    grace: Duration::from_millis(12_500),
+                    needs: vec![
+                        Need::Process(name("migrate")),
+                        Need::Process(name("cache")),
+                        service("DATABASE_URL", "db.internal", 5432),
+                    ],
+                    ready: probe(http("/health?a='$(id)'&b=[1]%20", None)),
+                    health: health(http("http://localhost:9000/alive", Some(204))),
+                    ..usual.clone()
+                },
+            ),
+            (
+                name("cache"),
+                Policy { restart: Restart::OnFailure, ready: probe(Probe::Port), ..usual.clone() },
+            ),
+            (
+                name("work"),
+                Policy {
+                    stop_signal: Signal(36),
+                    needs: vec![Need::Process(name("cache")), Need::Process(name("gone"))],
+                    ready: probe(Probe::Exec(check.to_owned())),
+                    health: health(Probe::Exec(check.to_owned())),
+                    ..usual.clone()
+                },
+            ),
+            (
+                name("clock"),
+                Policy {
+                    needs: vec![Need::Process(name("work")), Need::Process(name("release"))],
+                    ready: sign(Sign::Notify),
+                    ..usual.clone()
+                },
+            ),
+            (name("mail"), Policy { ready: sign(Sign::Log("listening -->\n".to_owned())), ..usual.clone() }),
+            (name("migrate"), Policy { kind: Kind::OneShot, ..usual.clone() }),
+            (
+                name("seed"),
+                Policy {
+                    kind: Kind::OneShot,
+                    restart: Restart::Always,
+                    grace: Duration::from_secs(60),
+                    ..usual
+                },
+            ),
+        ])
+    }
+
+    /// Returns an app with policies of all kinds.
+    pub fn supervised() -> App {
+        let procfile = "web: ./web -p $PORT\ncache: ./cache\nwork: ./work\nclock: ./tick\nmail: ./mail\n\
+                        migrate: ./migrate\nseed: ./seed\nrelease: ./release\ngone: x\nplain: ./plain\n";
+        let counts = "web=2,cache=2,work=1,clock=1,mail=1,migrate=1,seed=2,plain=1";
+        let plan = plan(procfile, "A=1\n", counts, "/srv/shop", policies_of_all_kinds());
+        let kept_down = BTreeSet::from([ProcessType::new("work").unwrap()]);
+        App::new(&plan, Target { kept_down, ..target() }).unwrap()
     }
 
     const PROCFILE: &str = "web: ./web\nrelease: ./migrate\nwork: a; b\nidle: x\n";
 
     #[test]
     fn what_is_exported_is_what_start_would_run() {
-        let plan = plan(PROCFILE, "B=2\nA=1\nPORT=6000\nPS=x\n", "web=2,work=1", "/srv/shop");
+        let plan =
+            plan(PROCFILE, "B=2\nA=1\nPORT=6000\nPS=x\n", "web=2,work=1", "/srv/shop", Policies::new());
         let app = App::new(&plan, target()).unwrap();
         let shown: Vec<String> = app
             .processes
@@ -314,15 +451,15 @@ pub mod tests {
 
     #[test]
     fn a_release_that_is_asked_for_is_an_instance_like_any_other() {
-        let app = App::new(&plan(PROCFILE, "", "release=1", "/srv/shop"), target()).unwrap();
+        let app = App::new(&plan(PROCFILE, "", "release=1", "/srv/shop", Policies::new()), target()).unwrap();
         assert_eq!((app.processes.len(), app.release), (1, None));
-        let app = App::new(&plan("web: x\n", "", "", "/srv/shop"), target()).unwrap();
+        let app = App::new(&plan("web: x\n", "", "", "/srv/shop", Policies::new()), target()).unwrap();
         assert_eq!(app.release, None);
     }
 
     #[test]
     fn a_directory_that_is_no_line_of_text_is_refused() {
-        let error = App::new(&plan(PROCFILE, "", "", "/srv/a\nb"), target()).unwrap_err();
+        let error = App::new(&plan(PROCFILE, "", "", "/srv/a\nb", Policies::new()), target()).unwrap_err();
         let words = "the app cannot be exported: the app's directory has a control character in its name";
         assert_eq!(error.to_string(), words);
     }

@@ -10,9 +10,14 @@ use serde::Serialize;
 
 use crate::export::app::Port;
 use crate::export::names::dns_label;
+use crate::export::probe::{self, TABLES, listens, shortcoming};
 use crate::export::quote;
+use crate::export::supervision::{Again, Aspect, all_notes, signal_word};
+use crate::export::unit;
 use crate::export::yaml::document;
-use crate::export::{Access, App, ExportError, File, Format, Process, Release, refuse_nul};
+use crate::export::{Access, App, ExportError, File, Format, Process, Release, Supervision, refuse_nul};
+use crate::policy::{Health, Kind, Probe, Readiness, Restart, Sign};
+use crate::process::Signal;
 
 /// The service of the release phase.
 const RELEASE: &str = "release";
@@ -52,6 +57,9 @@ fn comment(app: &App, has_release: bool) -> String {
     if has_release {
         comment.push_str("release runs at each `up`, and the others wait until it has ended well.\n");
     }
+    for note in all_notes(app, |aspect| unplaced(aspect, has_release)) {
+        comment.push_str(&format!("{note}\n"));
+    }
     comment
 }
 
@@ -62,15 +70,63 @@ fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Serv
         [] | [_, ..] => &process.name,
     };
     let own = [("PORT", port.to_string()), ("PS", shared_name.clone())];
-    let succeeded = DependsOn { condition: "service_completed_successfully" };
+    let supervision = &process.supervision;
     let bound = process.port == Port::Bound;
+    let released = has_release.then_some((RELEASE, "service_completed_successfully"));
+    let needed = app.needed(supervision).map(|needed| (needed.name.as_str(), condition(&needed.supervision)));
+    let depends_on = released.into_iter().chain(needed);
+    let depends_on: BTreeMap<_, _> =
+        depends_on.map(|(name, condition)| (name.to_owned(), DependsOn { condition })).collect();
+    let restart = match supervision.again() {
+        // Containers come back after a restart of the machine, which `on-failure` does not do.
+        Again::AsUsual | Again::Always => "unless-stopped",
+        Again::OnFailure => "on-failure",
+        Again::Never => "no",
+    };
+    let is_other = supervision.stop_signal != Signal::TERM;
     Service {
-        depends_on: has_release.then(|| BTreeMap::from([(RELEASE, succeeded)])),
+        depends_on: (!depends_on.is_empty()).then_some(depends_on),
         deploy: Some(Deploy { replicas: process.instances.len() }),
         ports: bound.then(|| vec![published(process)]),
-        healthcheck: bound.then(|| healthcheck(port)),
-        // Containers come back after a restart of the machine, which `on-failure` does not do.
-        ..container(app, image, &process.command, &own, "unless-stopped")
+        healthcheck: said_healthcheck(supervision, port)
+            .or_else(|| (bound && supervision.kind == Kind::LongLived).then(|| healthcheck(port))),
+        stop_signal: is_other.then(|| signal_word(supervision.stop_signal)),
+        stop_grace_period: unit::time(supervision.grace),
+        ..container(app, image, &process.command, &own, restart)
+    }
+}
+
+/// Returns what those wait for that need a type: that it is ready.
+fn condition(supervision: &Supervision) -> &'static str {
+    match supervision.kind {
+        Kind::OneShot => "service_completed_successfully",
+        Kind::LongLived if supervision.ready_probe().is_some() => "service_healthy",
+        Kind::LongLived => "service_started",
+    }
+}
+
+fn unplaced(aspect: Aspect<'_>, has_release: bool) -> Option<&'static str> {
+    match aspect {
+        Aspect::Release if has_release => None,
+        Aspect::Release => Some("there is a service of that name"),
+        Aspect::Services => {
+            Some("Compose waits for services of its own; `procman wait` can, before the command")
+        }
+        Aspect::Ready(Sign::Notify | Sign::Log(_)) => {
+            Some("Compose asks by commands alone, so one that has been started is ready")
+        }
+        Aspect::Ready(Sign::Probe(probe)) => shortcoming(probe),
+        Aspect::Health(_) => {
+            Some("Compose only shows what is not well; of two checks it has that of `ready`")
+        }
+        Aspect::Restart(Restart::OnFailure) => {
+            Some("it is there, but without a limit, and not after a restart of the machine")
+        }
+        Aspect::Restart(Restart::Never | Restart::Always)
+        | Aspect::StopSignal(_)
+        | Aspect::OneShot
+        | Aspect::Needs
+        | Aspect::Status => None,
     }
 }
 
@@ -98,7 +154,8 @@ fn container(
         // As process 1 a program would not be ended by a signal that it does not handle.
         init: true,
         restart,
-        stop_grace_period: duration(app.grace),
+        stop_signal: None,
+        stop_grace_period: unit::time(app.grace),
         depends_on: None,
         deploy: None,
         ports: None,
@@ -114,17 +171,36 @@ fn published(process: &Process) -> Published {
     Published { target: first, published }
 }
 
-/// Returns a check that something listens on the port. Whoever has a shell has grep, but not always curl, wget or nc;
-/// the kernel lists the port as four digits, base 16, with the state 0A (proc_net_tcp in the kernel's documentation).
+/// Returns a check that something listens on the port.
 fn healthcheck(port: u16) -> Healthcheck {
-    let listens = format!(":{port:04X} [0-9A-F]*:0000 0A ");
-    let test = ["CMD", "grep", "-qs", &listens, "/proc/net/tcp", "/proc/net/tcp6"].map(str::to_owned);
-    Healthcheck { test, interval: "10s", timeout: "5s", retries: 3, start_period: "30s" }
+    let [four, six] = TABLES;
+    let test = ["CMD", "grep", "-qs", &listens(port), four, six].map(str::to_owned).to_vec();
+    let [interval, timeout, start_period] = ["10s", "5s", "30s"].map(str::to_owned);
+    Healthcheck { test, interval, timeout, retries: 3, start_period: Some(start_period) }
 }
 
-/// Returns a time as Compose reads it.
-fn duration(time: Duration) -> String {
-    if time.subsec_nanos() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+/// Returns the check that is said: a container has only one, and that it is ready is what others wait for.
+fn said_healthcheck(supervision: &Supervision, port: u16) -> Option<Healthcheck> {
+    let ready = supervision.ready_probe();
+    let health = supervision.health.as_ref();
+    let test = |probe: &Probe, timeout| {
+        let command = quote::compose(&probe::command(probe, port, timeout));
+        ["CMD", "/bin/sh", "-c", &command].map(str::to_owned).to_vec()
+    };
+    // It is asked for as long as the container runs, and so not as often as somebody who waits would.
+    let calm = |ready: &Readiness| ready.interval.max(Duration::from_secs(2));
+    let (probe, interval, timeout) = match (ready, health) {
+        (Some((ready, probe)), _) => (probe, calm(ready), ready.timeout),
+        (None, Some(Health { probe, interval, timeout, .. })) => (probe, *interval, *timeout),
+        (None, None) => return None,
+    };
+    Some(Healthcheck {
+        test: test(probe, timeout),
+        interval: unit::time(interval),
+        timeout: unit::time(timeout),
+        retries: health.map_or(Health::FAILURES, |health| health.failures),
+        start_period: supervision.ready.as_ref().map(|ready| unit::time(ready.deadline)),
+    })
 }
 
 #[derive(Serialize)]
@@ -153,7 +229,7 @@ struct Service {
     environment: BTreeMap<String, String>,
     init: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    depends_on: Option<BTreeMap<&'static str, DependsOn>>,
+    depends_on: Option<BTreeMap<String, DependsOn>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deploy: Option<Deploy>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,6 +237,8 @@ struct Service {
     #[serde(skip_serializing_if = "Option::is_none")]
     healthcheck: Option<Healthcheck>,
     restart: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_signal: Option<String>,
     stop_grace_period: String,
 }
 
@@ -187,11 +265,12 @@ struct Published {
 
 #[derive(Serialize)]
 struct Healthcheck {
-    test: [String; 6],
-    interval: &'static str,
-    timeout: &'static str,
+    test: Vec<String>,
+    interval: String,
+    timeout: String,
     retries: u32,
-    start_period: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_period: Option<String>,
 }
 
 #[cfg(test)]
@@ -199,14 +278,14 @@ struct Healthcheck {
 mod tests {
     use std::time::Duration;
 
-    use super::{duration, healthcheck, render};
-    use crate::export::Access;
+    use super::{healthcheck, render};
     use crate::export::app::tests::torture;
+    use crate::export::{Access, unit};
 
     #[test]
     fn a_grace_period_keeps_its_fraction() {
-        assert_eq!(duration(Duration::from_secs(5)), "5s");
-        assert_eq!(duration(Duration::from_millis(1500)), "1500ms");
+        assert_eq!(unit::time(Duration::from_secs(5)), "5s");
+        assert_eq!(unit::time(Duration::from_millis(1500)), "1500ms");
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! An app as the services that a manager without types runs: one for each instance, and one for the release phase.
 
-use crate::export::{App, Release, unit};
+use std::time::Duration;
+
+use crate::export::supervision::{Again, Aspect, notes};
+use crate::export::{App, Process, Release, unit};
+use crate::policy::Kind;
+use crate::process::Signal;
 
 /// What one service runs.
 #[derive(Clone, Debug)]
@@ -17,6 +22,12 @@ pub struct Job<'a> {
     pub command: &'a str,
     /// When it is started.
     pub start: Start,
+    /// The type, but of the release phase.
+    pub supervised: Option<&'a Process>,
+    /// How long it has between being asked to end and being killed.
+    pub grace: Duration,
+    /// What asks it to end.
+    pub stop_signal: Signal,
 }
 
 /// When a manager starts a service.
@@ -33,6 +44,21 @@ impl Job<'_> {
     pub fn computed(&self) -> [(&'static str, String); 2] {
         [("PORT", self.port.to_string()), ("PS", self.instance.to_owned())]
     }
+
+    /// Returns when it is started again once it has ended by itself.
+    pub fn again(&self) -> Again {
+        self.supervised.map_or(Again::Never, |process| process.supervision.again())
+    }
+
+    /// Returns whether it does one thing and ends.
+    pub fn is_one_shot(&self) -> bool {
+        self.supervised.is_none_or(|process| process.supervision.kind == Kind::OneShot)
+    }
+
+    /// Returns what a file of it says of what the format has no place for.
+    pub fn notes(&self, app: &App, why: impl Fn(Aspect<'_>) -> Option<&'static str>) -> Vec<String> {
+        self.supervised.map_or_else(Vec::new, |process| notes(app, process, why))
+    }
 }
 
 /// Returns the services of an app, the release phase last.
@@ -45,6 +71,9 @@ pub fn jobs(app: &App) -> impl Iterator<Item = Job<'_>> {
             port: instance.port,
             command: &process.command,
             start: Start::Always,
+            supervised: Some(process),
+            grace: process.supervision.grace,
+            stop_signal: process.supervision.stop_signal,
         })
     });
     let release = app.release.iter().map(|release| Job {
@@ -54,6 +83,9 @@ pub fn jobs(app: &App) -> impl Iterator<Item = Job<'_>> {
         port: release.port,
         command: &release.command,
         start: Start::Asked,
+        supervised: None,
+        grace: app.grace,
+        stop_signal: Signal::TERM,
     });
     instances.chain(release)
 }

@@ -4,20 +4,27 @@
 //! rest is a ConfigMap. Neither is expanded by Kubernetes, unlike a value that stands in the Deployment itself.
 
 mod objects;
+mod probes;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::export::app::Port;
 use crate::export::kubernetes::objects::{
     ConfigMap, Container, ContainerPort, Deployment, EnvFrom, Example, ImageOverride, Job, JobSpec,
-    Kustomization, Metadata, PodSpec, Probe, SecurityContext, Selector, Service, ServicePort, ServiceSpec,
-    Spec, Template, Variable,
+    Kustomization, Metadata, PodSpec, SecurityContext, Selector, Service, ServicePort, ServiceSpec, Spec,
+    Template, Variable,
 };
+use crate::export::kubernetes::probes::Probes;
 use crate::export::names::{check_distinct, dns_label};
+use crate::export::probe::{Address, address};
 use crate::export::quote;
 use crate::export::secret::is_secret;
+use crate::export::supervision::{Again, Aspect, notes};
+use crate::export::unit;
 use crate::export::yaml::document;
 use crate::export::{Access, App, ExportError, File, Format, Process, Release, refuse_nul};
+use crate::policy::{self, Health, Kind, Restart, Sign};
 
 const FORMAT: Format = Format::Kubernetes;
 
@@ -65,6 +72,15 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     }
     for process in &app.processes {
         let component = names.component(&process.name);
+        if process.supervision.kind == Kind::OneShot {
+            let file = format!("{component}-job.yaml");
+            let object = one_shot(app, &names, process, component, environment);
+            let comment =
+                header(app) + &one_shot_comment(app, process, &format!("{}-{component}", names.app));
+            add(&file, Access::Public, document(FORMAT, &comment, &object)?);
+            resources.push(file);
+            continue;
+        }
         let file = format!("{component}-deployment.yaml");
         let object = deployment(app, &names, process, component, environment);
         add(&file, Access::Public, document(FORMAT, &(header(app) + &pod_comment(app, process)), &object)?);
@@ -191,17 +207,18 @@ fn deployment(
     let port = process.first_port();
     let bound = process.port == Port::Bound;
     let own = vec![Variable::plain("PORT", port.to_string()), Variable::pod_name("PS")];
+    let probes = Probes::of(process);
     let container = Container {
         ports: bound.then(|| vec![ContainerPort { name: PORT, container_port: port }]),
-        startup_probe: bound.then(|| Probe::of(PORT, 2, 60)),
-        readiness_probe: bound.then(|| Probe::of(PORT, 10, 3)),
-        liveness_probe: bound.then(|| Probe::of(PORT, 10, 6)),
+        startup_probe: probes.startup,
+        readiness_probe: probes.readiness,
+        liveness_probe: probes.liveness,
         ..container(names, component, &process.command, own, environment)
     };
     let spec = Spec {
         replicas: process.instances.len(),
         selector: Selector { match_labels: names.labels(component) },
-        template: template(app, names, component, container, None),
+        template: template(app, process.supervision.grace, names, component, container, None),
     };
     Deployment::new(names.metadata(Some(component)), spec)
 }
@@ -209,9 +226,35 @@ fn deployment(
 fn job(app: &App, names: &Names<'_>, release: &Release, environment: Environment<'_>) -> Job {
     let own = Vec::from(release.computed().map(|(name, value)| Variable::plain(name, value)));
     let container = container(names, RELEASE, &release.command, own, environment);
-    let template = template(app, names, RELEASE, container, Some("Never"));
+    let template = template(app, app.grace, names, RELEASE, container, Some("Never"));
     // A release that failed is for people to look at, not to be tried again.
-    Job::new(names.metadata(Some(RELEASE)), JobSpec { backoff_limit: 0, template })
+    let spec = JobSpec { completions: None, parallelism: None, backoff_limit: 0, template };
+    Job::new(names.metadata(Some(RELEASE)), spec)
+}
+
+/// Returns the Job of a type that does one thing and ends.
+fn one_shot(
+    app: &App,
+    names: &Names<'_>,
+    process: &Process,
+    component: &str,
+    environment: Environment<'_>,
+) -> Job {
+    let supervision = &process.supervision;
+    let own = vec![Variable::plain("PORT", process.first_port().to_string()), Variable::pod_name("PS")];
+    let container = container(names, component, &process.command, own, environment);
+    let several = Some(process.instances.len()).filter(|count| *count > 1);
+    let spec = JobSpec {
+        completions: several,
+        parallelism: several,
+        backoff_limit: match supervision.again() {
+            Again::AsUsual | Again::Never => 0,
+            // The tenth failure in a row is the last.
+            Again::OnFailure | Again::Always => unit::LIMIT - 1,
+        },
+        template: template(app, supervision.grace, names, component, container, Some("Never")),
+    };
+    Job::new(names.metadata(Some(component)), spec)
 }
 
 fn container(
@@ -238,6 +281,7 @@ fn container(
 
 fn template(
     app: &App,
+    grace: Duration,
     names: &Names<'_>,
     component: &str,
     container: Container,
@@ -246,7 +290,7 @@ fn template(
     let user = app.user.as_deref().and_then(|user| user.parse().ok());
     let spec = PodSpec {
         // A remainder of a second is a second: it is better to wait too long than to kill too early.
-        termination_grace_period_seconds: app.grace.as_secs() + u64::from(app.grace.subsec_nanos() > 0),
+        termination_grace_period_seconds: unit::seconds(grace),
         // As process 1 a program would not be ended by a signal that it does not handle.
         share_process_namespace: true,
         // Or the cluster would set variables that no file of the app has, for each of its Services.
@@ -282,7 +326,49 @@ fn pod_comment(app: &App, process: &Process) -> String {
     if app.user.as_deref().is_some_and(|user| user.parse::<i64>().is_err()) {
         comment.push_str("Kubernetes knows users by their numbers only: the user is the image's.\n");
     }
-    comment
+    comment + &lines(app, process)
+}
+
+fn one_shot_comment(app: &App, process: &Process, name: &str) -> String {
+    format!(
+        "\nThe image's working directory has to be the app root. PS is the pod's name.\n\
+         It runs once. A Job cannot be changed, so before it is applied again:\n  \
+         kubectl delete job {name} --ignore-not-found\n{}",
+        lines(app, process)
+    )
+}
+
+/// Returns what is to be said of what a type's policy says and its pods have not.
+fn lines(app: &App, process: &Process) -> String {
+    let why = |aspect: Aspect<'_>| match (process.supervision.kind, aspect) {
+        // A Job has a place for either.
+        (Kind::OneShot, Aspect::Restart(_)) => None,
+        (Kind::OneShot | Kind::LongLived, aspect) => unplaced(aspect),
+    };
+    notes(app, process, why).iter().map(|note| format!("{note}\n")).collect()
+}
+
+fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
+    let elsewhere = |probe: &policy::Probe| match probe {
+        policy::Probe::Http { target, .. } if address(target) == Address::Elsewhere => {
+            Some("the kubelet asks the pod itself alone")
+        }
+        policy::Probe::Http { .. } | policy::Probe::Port | policy::Probe::Exec(_) => None,
+    };
+    match aspect {
+        Aspect::Restart(Restart::Never) => Some("a Deployment starts again whatever has ended"),
+        Aspect::Restart(Restart::OnFailure) => Some("a Deployment starts again what has ended well, too"),
+        Aspect::StopSignal(_) => Some("it is the image's: say STOPSIGNAL in the Dockerfile"),
+        Aspect::Needs => {
+            Some("Kubernetes starts everything at once, and once more what has failed for want of it")
+        }
+        Aspect::Release => Some("Kubernetes starts everything at once: see release-job.yaml"),
+        Aspect::Services => Some("Kubernetes waits for nothing; `procman wait` can, before the command"),
+        Aspect::Ready(Sign::Notify | Sign::Log(_)) => Some("the kubelet asks, and is not told"),
+        Aspect::Ready(Sign::Probe(probe)) | Aspect::Health(Health { probe, .. }) => elsewhere(probe),
+        Aspect::Status => Some("every status from 200 to 399 is right"),
+        Aspect::Restart(Restart::Always) | Aspect::OneShot => None,
+    }
 }
 
 fn release_comment(app: &str, environment: Environment<'_>) -> String {
@@ -326,7 +412,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{App, render};
-    use crate::export::app::tests::torture;
+    use crate::export::app::tests::{torture, torture_in};
 
     #[track_caller]
     fn check_refused(change: impl FnOnce(&mut App), expected: &str) {
@@ -375,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_part_of_a_second_is_a_second() {
-        let app = App { grace: Duration::from_millis(1500), ..torture() };
+        let app = torture_in(Duration::from_millis(1500));
         assert!(file(&app, "web-deployment.yaml").contains("terminationGracePeriodSeconds: 2\n"));
     }
 }

@@ -7,6 +7,7 @@
 use plist::{Dictionary, Value};
 
 use crate::export::job::{Job, Start, jobs};
+use crate::export::supervision::{Again, Aspect};
 use crate::export::{Access, App, ExportError, File, Format, unit};
 
 /// Returns the property lists of an app.
@@ -35,7 +36,7 @@ fn dictionary(app: &App, job: &Job) -> Result<Dictionary, ExportError> {
     let variables = app.variables.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
     let computed = job.computed().map(|(name, value)| (name.to_owned(), Value::from(value)));
     // 0 would mean without end, and launchd counts in a C int.
-    let exit_time_out = unit::seconds(app.grace).clamp(1, u64::from(i32::MAX.unsigned_abs()));
+    let exit_time_out = unit::seconds(job.grace).clamp(1, u64::from(i32::MAX.unsigned_abs()));
     let arguments = ["/bin/sh", "-c", job.command].map(Value::from).to_vec();
     let mut list = Dictionary::new();
     let mut set = |key: &str, value: Value| {
@@ -49,12 +50,16 @@ fn dictionary(app: &App, job: &Job) -> Result<Dictionary, ExportError> {
         set("UserName", Value::from(user.as_str()));
     }
     match job.start {
-        Start::Always => {
+        Start::Always => set("RunAtLoad", Value::from(true)),
+        Start::Asked => set("RunAtLoad", Value::from(false)),
+    }
+    match job.again() {
+        Again::Never => {}
+        Again::AsUsual | Again::OnFailure => {
             let only_failed = Dictionary::from_iter([("SuccessfulExit", Value::from(false))]);
-            set("RunAtLoad", Value::from(true));
             set("KeepAlive", Value::Dictionary(only_failed));
         }
-        Start::Asked => set("RunAtLoad", Value::from(false)),
+        Again::Always => set("KeepAlive", Value::from(true)),
     }
     set("ExitTimeOut", Value::from(exit_time_out));
     set("StandardOutPath", log.clone());
@@ -76,18 +81,41 @@ fn comment(app: &App, job: &Job) -> String {
          the first for a user, the second for the system, where the file has to be root's.\n     ",
         app.name
     );
-    text.push_str(&match job.start {
-        Start::Always => "A failed instance is started again after ten seconds at the earliest, and without an end: \
+    text.push_str(&match (job.start, job.again()) {
+        (Start::Always, Again::Never) => "One that has ended is not started again. ".to_owned(),
+        (Start::Always, Again::Always) => "An instance that has ended is started again after ten seconds at the \
+                                           earliest, and without an end: launchd has no limit. "
+            .to_owned(),
+        (Start::Always, Again::AsUsual | Again::OnFailure) => "A failed instance is started again after ten seconds at the earliest, and without an end: \
                           launchd has no limit. "
             .to_owned(),
-        Start::Asked => format!(
+        (Start::Asked, _) => format!(
             "The release phase: nothing starts it by itself. `launchctl kickstart gui/$UID/{name}` does, for the \
              system `launchctl kickstart system/{name}`. "
         ),
     });
+    for note in job.notes(app, unplaced) {
+        text.truncate(text.trim_end().len());
+        text.push_str(&format!("\n     {note} "));
+    }
     // Two hyphens would end a comment, and names may contain them: <https://www.w3.org/TR/xml/#sec-comments>.
     let text = text.replace("--", "- -").replace("--", "- -");
     format!("<!--{text}-->\n")
+}
+
+/// Returns why launchd has no place for something.
+fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
+    match aspect {
+        Aspect::StopSignal(_) => Some("launchd knows SIGTERM alone"),
+        Aspect::Needs => {
+            Some("launchd starts everything at once, and once more what has failed for want of it")
+        }
+        Aspect::Release => Some("nothing but a person starts the release phase"),
+        Aspect::Services => Some("launchd waits for nothing; `procman wait` can, before the command"),
+        Aspect::Ready(_) => Some("what has been started is ready"),
+        Aspect::Health(_) => Some("what runs is well"),
+        Aspect::Restart(_) | Aspect::OneShot | Aspect::Status => None,
+    }
 }
 
 /// Returns whether XML has a character: <https://www.w3.org/TR/xml/#charsets>. A carriage return is one, but readers make a

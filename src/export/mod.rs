@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod names;
 pub mod nomad;
 mod packed;
+pub mod probe;
 pub mod quadlet;
 pub mod quote;
 mod refusal;
@@ -21,10 +22,12 @@ pub mod runit;
 pub mod s6;
 pub mod secret;
 mod service;
+pub mod supervision;
 pub mod supervisord;
 pub mod systemd;
 pub mod template;
 pub mod unit;
+mod unit_supervision;
 pub mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +41,7 @@ use crate::formation;
 use crate::quote::{escaped_path, excerpt};
 
 pub use crate::export::app::{App, Instance, Process, Release, Target};
+pub use crate::export::supervision::Supervision;
 pub use crate::export::template::Templates;
 
 /// What a formation can be written as.

@@ -12,9 +12,16 @@ use unicode_normalization::is_nfc;
 
 use crate::export::app::Port;
 use crate::export::names::{check_distinct, dns_label};
+use crate::export::probe::asks_own_port;
 use crate::export::quote::{self, Part};
+use crate::export::supervision::{Again, Aspect, is_named, notes, signal_word};
+use crate::export::unit;
 use crate::export::yaml::comment_lines;
 use crate::export::{Access, App, ExportError, File, Format, Process, Release, refuse_nul};
+use crate::policy::{Health, Kind, Probe, Restart, Sign};
+use crate::process::Signal;
+
+mod checks;
 
 const FORMAT: Format = Format::Nomad;
 
@@ -30,7 +37,9 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     refuse_other_forms(app)?;
     let image = dns_label(&app.name, "the app", FORMAT)?;
     let mut services = Vec::new();
-    for process in app.processes.iter().filter(|process| process.port == Port::Bound) {
+    for process in
+        app.processes.iter().filter(|process| process.port == Port::Bound && is_long_lived(process))
+    {
         let what = format!("the type `{}`", process.name);
         services.push((process, dns_label(&format!("{image}-{}", process.name), &what, FORMAT)?));
     }
@@ -38,13 +47,24 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     check_distinct(labels, FORMAT)?;
 
     let mut job = Block::builder("job").add_label(app.name.as_str()).add_attribute(("type", "service"));
-    for process in &app.processes {
+    for process in app.processes.iter().filter(|process| is_long_lived(process)) {
         let service = services.iter().find(|(bound, _)| bound.name == process.name);
         let service = service.map(|(_, service)| service.as_str());
         job = job.add_block(group(app, process, service)?);
     }
-    let about = comment(app, &app.name) + &service_comment(app);
-    let mut files = vec![file(app, &app.name, &about, &image, job.build())?];
+    let mut files = Vec::new();
+    if app.processes.iter().any(is_long_lived) {
+        let about = comment(app, &app.name) + &service_comment(app);
+        files.push(file(app, &app.name, &about, &image, job.build())?);
+    }
+    for process in app.processes.iter().filter(|process| !is_long_lived(process)) {
+        let name = format!("{}-{}", app.name, process.name);
+        let about =
+            comment(app, &name) + "It runs once, as soon as it is handed over.\n" + &lines(app, process);
+        let job = Block::builder("job").add_label(&name).add_attribute(("type", "batch"));
+        let job = job.add_block(group(app, process, None)?).build();
+        files.push(file(app, &name, &about, &image, job)?);
+    }
     let has_type = app.processes.iter().any(|process| process.name == RELEASE);
     if let Some(release) = app.release.as_ref().filter(|_| !has_type) {
         let name = format!("{}-{RELEASE}", app.name);
@@ -67,14 +87,14 @@ fn file(app: &App, name: &str, comment: &str, image: &str, job: Block) -> Result
 fn group(app: &App, process: &Process, service: Option<&str>) -> Result<Block, ExportError> {
     let mut group =
         Block::builder("group").add_label(&process.name).add_attribute(("count", process.instances.len()));
+    group = group.add_blocks(again(process.supervision.again()));
     let mut port = Expression::from(process.first_port().to_string());
     if let Some(service) = service {
         let label = Block::builder("port").add_label(PORT).build();
         group = group.add_block(Block::builder("network").add_block(label).build());
-        let check = [("type", "tcp"), ("interval", "10s"), ("timeout", "5s")];
-        let check = Block::builder("check").add_attributes(check).build();
         let names = [("name", service), ("port", PORT), ("provider", "nomad")];
-        group = group.add_block(Block::builder("service").add_attributes(names).add_block(check).build());
+        let checks = checks::of(process)?;
+        group = group.add_block(Block::builder("service").add_attributes(names).add_blocks(checks).build());
         port = Expression::from(TemplateExpr::from(format!("${{NOMAD_PORT_{PORT}}}")));
     }
     let mut config = config(&process.command)?;
@@ -88,28 +108,47 @@ fn group(app: &App, process: &Process, service: Option<&str>) -> Result<Block, E
     let data = format!("PS={}.{number}\n", process.name);
     let template = Block::builder("template").add_attribute(("data", text(&data)?));
     let template = template.add_attribute(("destination", "local/ps.env")).add_attribute(("env", true));
-    let task = task(app, &process.name, config, environment)?.add_block(template.build());
+    let (signal, grace) = (process.supervision.stop_signal, process.supervision.grace);
+    let task = task(app, &process.name, (signal, grace), config, environment)?.add_block(template.build());
     Ok(group.add_block(task.build()).build())
 }
 
 fn release_job(app: &App, name: &str, release: &Release) -> Result<Block, ExportError> {
     let mut environment = environment(app)?;
     environment.extend(release.computed().map(|(name, value)| (key(name), Expression::from(value))));
-    let task = task(app, RELEASE, config(&release.command)?, environment)?.build();
+    let config = config(&release.command)?;
+    let task = task(app, RELEASE, (Signal::TERM, app.grace), config, environment)?.build();
     // A release that failed is for people to look at, not to be tried again.
-    let restart = Block::builder("restart").add_attribute(("attempts", 0)).add_attribute(("mode", "fail"));
-    let again =
-        Block::builder("reschedule").add_attribute(("attempts", 0)).add_attribute(("unlimited", false));
-    let group =
-        Block::builder("group").add_label(RELEASE).add_block(restart.build()).add_block(again.build());
+    let group = Block::builder("group").add_label(RELEASE).add_blocks(again(Again::Never));
     let job = Block::builder("job").add_label(name).add_attribute(("type", "batch"));
     let job = job.add_block(Block::builder("parameterized").build());
     Ok(job.add_block(group.add_block(task).build()).build())
 }
 
+/// Returns when what has ended is started again, as far as that is not as usual.
+fn again(again: Again) -> Vec<Block> {
+    let restart = Block::builder("restart");
+    match again {
+        Again::AsUsual => Vec::new(),
+        Again::Never => {
+            let none = Block::builder("reschedule").add_attribute(("attempts", 0));
+            let restart = restart.add_attribute(("attempts", 0)).add_attribute(("mode", "fail"));
+            vec![restart.build(), none.add_attribute(("unlimited", false)).build()]
+        }
+        // After the tenth failure in a row, all within ten seconds, the machine may be what is wrong.
+        Again::OnFailure | Again::Always => {
+            let interval = format!("{}s", unit::LIMIT_INTERVAL);
+            let restart = restart.add_attribute(("attempts", unit::LIMIT - 1));
+            let restart = restart.add_attribute(("delay", "1s")).add_attribute(("interval", interval));
+            vec![restart.add_attribute(("mode", "fail")).build()]
+        }
+    }
+}
+
 fn task(
     app: &App,
     name: &str,
+    (stop_signal, grace): (Signal, Duration),
     config: BlockBuilder,
     environment: Object<ObjectKey, Expression>,
 ) -> Result<BlockBuilder, ExportError> {
@@ -117,8 +156,10 @@ fn task(
     if let Some(user) = &app.user {
         task = task.add_attribute(("user", text(user)?));
     }
-    task =
-        task.add_attribute(("kill_signal", "SIGTERM")).add_attribute(("kill_timeout", duration(app.grace)));
+    // One without a name is not sent at all.
+    let signal = if is_named(stop_signal) { stop_signal } else { Signal::TERM };
+    let timeout = unit::time(grace);
+    task = task.add_attribute(("kill_signal", signal_word(signal))).add_attribute(("kill_timeout", timeout));
     if app.variables.iter().any(|(_, value)| quote::nomad_env(value) != *value) {
         task = task.add_block(Block::builder("meta").add_attribute(("dollar", "$")).build());
     }
@@ -196,11 +237,6 @@ fn key(name: &str) -> ObjectKey {
     ObjectKey::from(Expression::from(name))
 }
 
-/// Returns a time as Nomad reads it.
-fn duration(time: Duration) -> String {
-    if time.subsec_nanos() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
-}
-
 fn comment(app: &App, name: &str) -> String {
     let mut comment = format!(
         "Written by procman for the app {}, as nomad; the next export overwrites it.\n\
@@ -227,12 +263,53 @@ fn service_comment(app: &App) -> String {
         );
     }
     // The default of the client's setting.
-    if app.grace > Duration::from_secs(30) {
+    let graces = app.processes.iter().map(|process| process.supervision.grace);
+    if graces.chain([app.grace]).any(|grace| grace > Duration::from_secs(30)) {
         comment.push_str(
             "A client cuts kill_timeout to its own max_kill_timeout, which is 30 seconds unless it is set.\n",
         );
     }
+    for process in app.processes.iter().filter(|process| is_long_lived(process)) {
+        comment.push_str(&lines(app, process));
+    }
     comment
+}
+
+fn is_long_lived(process: &Process) -> bool {
+    process.supervision.kind == Kind::LongLived
+}
+
+/// Returns what is to be said of what a type's policy says and its group has not.
+fn lines(app: &App, process: &Process) -> String {
+    let why = |aspect: Aspect<'_>| match (process.supervision.kind, aspect) {
+        // A batch that has ended well has ended.
+        (Kind::OneShot, Aspect::Restart(_)) => None,
+        (Kind::OneShot | Kind::LongLived, aspect) => unplaced(aspect),
+    };
+    notes(app, process, why).iter().map(|note| format!("{note}\n")).collect()
+}
+
+fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
+    let unchecked = |probe: &Probe| match probe {
+        Probe::Exec(_) => Some("Nomad's own checks know TCP and HTTP alone"),
+        Probe::Http { .. } if !asks_own_port(probe) => {
+            Some("Nomad's own checks ask the service's port alone")
+        }
+        Probe::Http { .. } | Probe::Port => None,
+    };
+    match aspect {
+        Aspect::Restart(Restart::OnFailure) => Some("Nomad starts again what has ended well, too"),
+        Aspect::Needs => {
+            Some("Nomad starts everything at once, and once more what has failed for want of it")
+        }
+        Aspect::Release => Some("nothing but a person dispatches the release phase"),
+        Aspect::Services => Some("Nomad waits for nothing; `procman wait` can, before the command"),
+        Aspect::Ready(Sign::Notify | Sign::Log(_)) => Some("Nomad asks, and is not told"),
+        Aspect::Ready(Sign::Probe(probe)) | Aspect::Health(Health { probe, .. }) => unchecked(probe),
+        Aspect::Status => Some("every status below 400 is right"),
+        Aspect::StopSignal(signal) if !is_named(signal) => Some("Nomad knows signals by their names alone"),
+        Aspect::Restart(Restart::Never | Restart::Always) | Aspect::StopSignal(_) | Aspect::OneShot => None,
+    }
 }
 
 fn release_comment(name: &str) -> String {

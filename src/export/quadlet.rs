@@ -5,10 +5,15 @@
 //! it; the rest is in one that systemd reads, and reaches the container through Podman's own environment. The image is
 //! one that the user builds from the app root.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::export::app::Port;
+use crate::export::probe::{command, shortcoming, waiting};
+use crate::export::supervision::Supervision;
 use crate::export::template::Templates;
+use crate::export::unit_supervision::UnitSupervision;
 use crate::export::{Access, App, ExportError, File, Format, Release, unit};
 
 /// How long Podman may take for its own part of an end, in seconds.
@@ -32,6 +37,19 @@ struct ContainerContext<'a> {
     limit_interval: u64,
     stop_timeout: u64,
     service_stop_timeout: &'a str,
+    /// How it is supervised, but for the release phase.
+    supervision: Option<&'a UnitSupervision>,
+    ready: Option<&'a Ready>,
+    /// What Podman is told of its health.
+    health: &'a [String],
+}
+
+/// How an instance is known to be ready.
+#[derive(Serialize)]
+struct Ready {
+    /// A script that comes to its end when it is, with its container as `$0` and the check as `$1`.
+    script: String,
+    check: String,
 }
 
 /// What the templates of the variables know.
@@ -59,7 +77,7 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
     let passed_on: Vec<_> = rest.iter().map(|variable| variable.name).collect();
     let services = services(app);
     let image = unit::image(app);
-    let service_stop_timeout = unit::stop_timeout(app, PODMANS_PART);
+    let service_stop_timeout = unit::timeout(app.grace, PODMANS_PART);
     // What every container of the app has; an instance says the rest.
     let base = ContainerContext {
         app: &app.name,
@@ -74,23 +92,34 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
         passed_on: &passed_on,
         limit: unit::LIMIT,
         limit_interval: unit::LIMIT_INTERVAL,
-        // Podman counts in 32 bits, and takes 0 for an end without any time.
-        stop_timeout: unit::seconds(app.grace).min(u64::from(i32::MAX.unsigned_abs())),
+        stop_timeout: stop_timeout(app.grace),
         service_stop_timeout: &service_stop_timeout,
+        supervision: None,
+        ready: None,
+        health: &[],
     };
     let mut files = Vec::new();
     let mut file = |path: String, content: String, access: Access| {
         files.push(File { path: path.into(), content, access });
     };
     for process in &app.processes {
+        let supervision = UnitSupervision::new(app, process, |health| shortcoming(&health.probe));
+        let service_stop_timeout = unit::timeout(process.supervision.grace, PODMANS_PART);
         for instance in &process.instances {
             let name = unit::name(app, process, instance);
+            let (ready, health) =
+                (ready(&process.supervision, instance.port), health(&process.supervision, instance.port));
             let context = ContainerContext {
                 name: &name,
                 ps: &instance.name,
                 port: instance.port,
                 is_bound: process.port == Port::Bound,
                 command: &process.command,
+                stop_timeout: stop_timeout(process.supervision.grace),
+                service_stop_timeout: &service_stop_timeout,
+                supervision: Some(&supervision),
+                ready: ready.as_ref(),
+                health: &health,
                 ..base
             };
             let content = templates.render("quadlet/process.container", context)?;
@@ -111,6 +140,38 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
         file(format!("{}.service.env", app.name), content, Access::Secret);
     }
     Ok(files)
+}
+
+/// Returns a grace period for Podman, which counts in 32 bits, and takes 0 for an end without any time.
+fn stop_timeout(grace: Duration) -> u64 {
+    unit::seconds(grace).min(u64::from(i32::MAX.unsigned_abs()))
+}
+
+/// Returns how an instance is known to be ready, if that can be tried in its container.
+fn ready(supervision: &Supervision, port: u16) -> Option<Ready> {
+    let (ready, probe) = supervision.ready_probe()?;
+    let most = unit::seconds(ready.timeout).max(1);
+    let check = format!("timeout {most} podman exec \"$0\" /bin/sh -c \"$1\"");
+    Some(Ready { script: waiting(&check, ready.interval), check: command(probe, port, ready.timeout) })
+}
+
+/// Returns what Podman is told of an instance's health: what is not well is killed, and so started again.
+fn health(supervision: &Supervision, port: u16) -> Vec<String> {
+    let Some(health) = &supervision.health else { return Vec::new() };
+    // As a list, whose words are not read once more; without Podman's own word `CMD` in it, with which older ones would
+    // divide its text at the blanks (makeHealthCheckFromCli in pkg/specgenutil).
+    let words = ["/bin/sh", "-c", &command(&health.probe, port, health.timeout)].map(serde_json::Value::from);
+    let mut arguments = vec![
+        format!("--health-cmd={}", serde_json::Value::from(words.to_vec())),
+        format!("--health-interval={}", unit::time(health.interval)),
+        // A part of a second is none to Podman.
+        format!("--health-timeout={}s", unit::seconds(health.timeout).max(1)),
+        format!("--health-retries={}", health.failures),
+        "--health-on-failure=kill".to_owned(),
+    ];
+    let start = supervision.ready.as_ref().map(|ready| unit::time(ready.deadline));
+    arguments.extend(start.map(|start| format!("--health-start-period={start}")));
+    arguments
 }
 
 fn services(app: &App) -> Vec<String> {

@@ -11,6 +11,7 @@
 
 use crate::export::job::Job;
 use crate::export::service::{Service, all, variables};
+use crate::export::supervision::signal_word;
 use crate::export::template::Templates;
 use crate::export::{Access, App, ExportError, File, Format};
 
@@ -24,9 +25,9 @@ fn service<'a>(app: &'a App, job: &Job<'a>, templates: &'a Templates) -> Result<
     service.program("run", "run")?;
     service.program("finish", "finish")?;
     service.program("log/run", "log-run")?;
-    service.file("down-signal", "SIGTERM\n".to_owned(), Access::Public);
+    service.file("down-signal", format!("{}\n", signal_word(job.stop_signal)), Access::Public);
     // Milliseconds, of which 0 would be for ever.
-    let grace = app.grace.as_millis().max(1);
+    let grace = job.grace.as_millis().max(1);
     service.file("timeout-kill", format!("{grace}\n"), Access::Public);
     // `finish` counts in whole seconds, and kills in time.
     service.file("timeout-finish", format!("{}\n", grace + 3000), Access::Public);
@@ -43,10 +44,10 @@ mod tests {
     use std::time::Duration;
 
     use super::render;
-    use crate::export::app::tests::torture;
+    use crate::export::Format;
+    use crate::export::app::tests::{torture, torture_in};
     use crate::export::template::Templates;
     use crate::export::tests::golden;
-    use crate::export::{App, Format};
 
     #[test]
     fn s6_is_as_it_was() {
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_grace_period_is_never_for_ever() {
-        let app = App { grace: Duration::ZERO, ..torture() };
+        let app = torture_in(Duration::ZERO);
         let files = render(&app, &Templates::built_in()).unwrap();
         let kill = files.iter().find(|file| file.path.ends_with("shop-web-1/timeout-kill")).unwrap();
         assert_eq!(kill.content, "1\n");

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::export::job::{Job, Start, jobs};
 use crate::export::refusal::{inexpressible, path, variable};
+use crate::export::supervision::{Again, Aspect, signal_word};
 use crate::export::template::Templates;
 use crate::export::{Access, App, ExportError, File, Format, unit};
+use crate::policy::Sign;
 
 /// What the templates see.
 #[derive(Serialize)]
@@ -18,6 +20,11 @@ pub struct Context<'a> {
     instance: &'a str,
     /// Whether it is the release phase, which runs once and only when somebody says so.
     is_release: bool,
+    /// After which end it is started again: `never`, `on-failure` or `always`.
+    restart: &'static str,
+    /// A line each for what has no place.
+    notes: Vec<String>,
+    stop_signal: String,
     root: &'a str,
     user: Option<&'a str>,
     command: String,
@@ -47,15 +54,23 @@ impl<'a> Service<'a> {
         command: String,
     ) -> Result<Service<'a>, ExportError> {
         let name = job.name.clone();
+        let signal = signal_word(job.stop_signal);
         let context = Context {
             app: &app.name,
             instance: job.instance,
             is_release: job.start == Start::Asked,
+            restart: match job.again() {
+                Again::Never => "never",
+                Again::AsUsual | Again::OnFailure => "on-failure",
+                Again::Always => "always",
+            },
+            notes: job.notes(app, |aspect| unplaced(format, aspect)),
+            stop_signal: signal.strip_prefix("SIG").unwrap_or(&signal).to_owned(),
             root: path(format, "the app root", &app.root)?,
             user: app.user.as_deref(),
             command,
             log: format!("{}/{name}", path(format, "the log directory", &app.log)?),
-            grace: unit::seconds(app.grace),
+            grace: unit::seconds(job.grace),
         };
         let mut service = Service { format, templates, name, context, files: Vec::new() };
         match job.start {
@@ -95,6 +110,21 @@ impl<'a> Service<'a> {
     /// Returns the files of the directory.
     pub fn files(self) -> Vec<File> {
         self.files
+    }
+}
+
+/// Returns why a directory has no place for something.
+fn unplaced(format: Format, aspect: Aspect<'_>) -> Option<&'static str> {
+    match aspect {
+        Aspect::Needs => Some("all are started at once, and once more what has failed for want of it"),
+        Aspect::Release => Some("nothing but a person starts the release phase"),
+        Aspect::Services => Some("nothing is waited for; `procman wait` can, before the command"),
+        Aspect::Ready(Sign::Notify) if format == Format::S6 => {
+            Some("s6 wants a line on a descriptor rather than sd_notify")
+        }
+        Aspect::Ready(_) => Some("what has been started is ready"),
+        Aspect::Health(_) => Some("what runs is well"),
+        Aspect::Restart(_) | Aspect::StopSignal(_) | Aspect::OneShot | Aspect::Status => None,
     }
 }
 

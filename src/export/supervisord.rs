@@ -9,8 +9,11 @@ use serde::Serialize;
 use crate::export::job::{Job, Start, jobs};
 use crate::export::packed::{can_unpack, pack, unpacking};
 use crate::export::refusal::{inexpressible, path, variable};
+use crate::export::supervision::{Again, Aspect, all_notes, is_named, signal_word};
 use crate::export::template::Templates;
-use crate::export::{Access, App, ExportError, File, Format, quote, unit};
+use crate::export::{Access, App, ExportError, File, Format, Process, quote, unit};
+use crate::policy::{Need, Restart};
+use crate::process::Signal;
 
 /// Returns the one file: `shop.conf`.
 pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError> {
@@ -24,8 +27,8 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
         user: app.user.as_deref().map(|user| setting("the user", user)).transpose()?,
         log,
         log_directory: path(FORMAT, "the log directory", &app.log)?,
-        // It knows whole seconds.
         grace: unit::seconds(app.grace),
+        notes: all_notes(app, unplaced),
         programs: jobs(app).map(|job| program(app, &job)).collect::<Result<_, _>>()?,
     };
     let content = templates.render("supervisord/app.conf", context)?;
@@ -43,7 +46,10 @@ struct Context<'a> {
     log: String,
     /// As it is, for a comment.
     log_directory: &'a str,
+    /// That of the release phase, and of a type of which nothing is said, in whole seconds.
     grace: u64,
+    /// A line each for what has no place.
+    notes: Vec<String>,
     programs: Vec<Program>,
 }
 
@@ -54,6 +60,17 @@ struct Program {
     is_release: bool,
     command: String,
     environment: Vec<Variable>,
+    /// Whether, and after which end, it is started again.
+    autorestart: &'static str,
+    /// How long it has to run to count as started.
+    startsecs: u32,
+    /// How often it is tried if it does not run for so long.
+    startretries: u32,
+    /// Its place in the order of starts, where some need others.
+    priority: Option<usize>,
+    stop_signal: String,
+    /// In whole seconds: it knows no other.
+    grace: u64,
 }
 
 #[derive(Serialize)]
@@ -88,7 +105,56 @@ fn program(app: &App, job: &Job<'_>) -> Result<Program, ExportError> {
     let command = quote::supervisord_argument(&command).ok_or_else(|| {
         inexpressible(FORMAT, format!("the command of `{}`", job.process), "it is more than one line")
     })?;
-    Ok(Program { name: job.name.clone(), is_release: job.start == Start::Asked, command, environment })
+    let signal = if is_named(job.stop_signal) { job.stop_signal } else { Signal::TERM };
+    let signal = signal_word(signal);
+    let (autorestart, startretries) = match job.again() {
+        Again::AsUsual | Again::OnFailure => ("unexpected", unit::LIMIT),
+        Again::Always => ("true", unit::LIMIT),
+        Again::Never => ("false", 0),
+    };
+    Ok(Program {
+        name: job.name.clone(),
+        is_release: job.start == Start::Asked,
+        command,
+        environment,
+        autorestart,
+        // One that does one thing may be done at once.
+        startsecs: if job.is_one_shot() { 0 } else { 1 },
+        startretries,
+        priority: job.supervised.and_then(|process| priority(app, process)),
+        stop_signal: signal.strip_prefix("SIG").unwrap_or(&signal).to_owned(),
+        grace: unit::seconds(job.grace),
+    })
+}
+
+/// Returns the place of a type in the order of starts, which is that of ends the other way round: behind all that it
+/// needs. Where nobody needs anything there is none.
+fn priority(app: &App, process: &Process) -> Option<usize> {
+    let is_needed = |need: &Need| matches!(need, Need::Process(_));
+    let any = app.processes.iter().any(|process| process.supervision.needs.iter().any(is_needed));
+    any.then(|| depth(app, process, app.processes.len()) + 1)
+}
+
+/// Returns how many types one waits for, one behind the other. There is no way longer than all types.
+fn depth(app: &App, process: &Process, longest: usize) -> usize {
+    let Some(shorter) = longest.checked_sub(1) else { return 0 };
+    let needed = app.needed(&process.supervision);
+    needed.map(|needed| depth(app, needed, shorter) + 1).max().unwrap_or_default()
+}
+
+fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
+    match aspect {
+        Aspect::Needs => Some("`priority` is only the order of starts, none waits for another"),
+        Aspect::Release => Some("nothing but a person starts the release phase"),
+        Aspect::Services => Some("supervisord waits for nothing; `procman wait` can, before the command"),
+        Aspect::Ready(_) => Some("what has run for `startsecs` is ready"),
+        Aspect::Health(_) => Some("what runs is well"),
+        Aspect::StopSignal(signal) if !is_named(signal) => Some("supervisord knows no signal without a name"),
+        Aspect::Restart(Restart::Never | Restart::OnFailure | Restart::Always)
+        | Aspect::StopSignal(_)
+        | Aspect::OneShot
+        | Aspect::Status => None,
+    }
 }
 
 /// Returns a text that stands unquoted behind an `=`.

@@ -6,7 +6,9 @@
 
 use serde::Serialize;
 
+use crate::export::probe::{timed_command, waiting};
 use crate::export::template::Templates;
+use crate::export::unit_supervision::UnitSupervision;
 use crate::export::{Access, App, ExportError, File, Format, Release, unit};
 use crate::quote::excerpt;
 
@@ -37,6 +39,9 @@ struct ServiceContext<'a> {
     limit: u32,
     limit_interval: u64,
     stop_timeout: &'a str,
+    supervision: &'a UnitSupervision,
+    /// What does not end before the instance is ready.
+    ready_command: Option<String>,
 }
 
 /// What the template of the release phase knows.
@@ -77,11 +82,13 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
     check(app)?;
     let root = unit::root(app, Format::Systemd)?;
     let user = app.user.as_deref();
-    let stop_timeout = unit::stop_timeout(app, MARGIN);
     let file = |path: String, content: String, access: Access| File { path: path.into(), content, access };
     let mut services = Vec::new();
     let mut files = Vec::new();
+    let health = "a process has to report to systemd's watchdog by itself";
     for process in &app.processes {
+        let supervision = UnitSupervision::new(app, process, |_| Some(health));
+        let stop_timeout = unit::timeout(process.supervision.grace, MARGIN);
         for instance in &process.instances {
             let name = unit::name(app, process, instance);
             let context = ServiceContext {
@@ -95,6 +102,10 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
                 limit: unit::LIMIT,
                 limit_interval: unit::LIMIT_INTERVAL,
                 stop_timeout: &stop_timeout,
+                supervision: &supervision,
+                ready_command: process.supervision.ready_probe().map(|(ready, probe)| {
+                    waiting(&timed_command(probe, instance.port, ready.timeout), ready.interval)
+                }),
             };
             let content = templates.render("systemd/process.service", context)?;
             files.push(file(format!("{name}.service"), content, Access::Public));
@@ -103,6 +114,7 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
     }
     if let Some(Release { command, port }) = &app.release {
         let name = unit::release_name(app);
+        let stop_timeout = unit::timeout(app.grace, MARGIN);
         let (app, services, stop_timeout) = (&*app.name, &*services, &*stop_timeout);
         let port = *port;
         let context = ReleaseContext { app, name: &name, services, port, command, root, user, stop_timeout };

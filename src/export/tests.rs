@@ -6,7 +6,7 @@
 pub mod golden;
 pub mod reader;
 
-use crate::export::app::tests::torture;
+use crate::export::app::tests::{supervised, torture};
 use crate::export::{
     Access, ExportError, File, Format, Release, Templates, as_one, check_paths, compose, kubernetes, nomad,
     render,
@@ -25,6 +25,14 @@ fn kubernetes_is_as_it_was() {
 #[test]
 fn nomad_is_as_it_was() {
     golden::check(Format::Nomad, &nomad::render(&torture()).unwrap());
+}
+
+#[test]
+fn policies_are_carried_as_they_were() {
+    for format in Format::ALL {
+        let files = render(format, &supervised(), &Templates::built_in()).unwrap();
+        golden::check_below("policies", format, &files);
+    }
 }
 
 #[test]

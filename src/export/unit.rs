@@ -27,12 +27,17 @@ pub fn seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
-/// Returns how long systemd waits before it kills: some seconds more than an instance has, and so never the 0 that means
-/// without end (systemd.service(5), "TimeoutStopSec=").
-pub fn stop_timeout(app: &App, more: u64) -> String {
+/// Returns a time as systemd, Podman, Compose and Nomad read it.
+pub fn time(time: Duration) -> String {
+    if time.subsec_nanos() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+}
+
+/// Returns how long systemd waits before it kills: some seconds more than an instance has, which has to be more than the 0
+/// that means without end (systemd.service(5), "TimeoutStopSec=").
+pub fn timeout(time: Duration, more: u64) -> String {
     // systemd counts microseconds in 64 bits (systemd.time(7)).
     const LONGEST: u64 = u64::MAX / 1_000_000;
-    match seconds(app.grace).saturating_add(more) {
+    match seconds(time).saturating_add(more) {
         seconds if seconds < LONGEST => format!("{seconds}s"),
         _ => "infinity".to_owned(),
     }
@@ -82,6 +87,10 @@ pub fn check(app: &App, format: Format, takes: impl Fn(char) -> bool, why: &str)
     }
     if let Some(process) = app.processes.iter().find(|process| !takes_all(&process.command)) {
         return refused(format!("the command of `{}`", process.name));
+    }
+    if let Some((what, _)) = app.processes.iter().flat_map(Process::probes).find(|(_, text)| !takes_all(text))
+    {
+        return refused(what);
     }
     if app.release.as_ref().is_some_and(|release| !takes_all(&release.command)) {
         return refused("the command of `release`".to_owned());

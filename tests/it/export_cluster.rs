@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use procman::export::app::Port;
 use procman::export::secret::is_secret;
-use procman::export::{App, ExportError, File, Instance, Process, Release, compose, kubernetes, nomad};
+use procman::export::{
+    App, ExportError, File, Instance, Process, Release, Supervision, compose, kubernetes, nomad,
+};
+use procman::policy::Policy;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
 use serde_json::{Value, from_str};
@@ -141,6 +144,7 @@ fn torture(refused: fn(char) -> bool) -> App {
             .zip(base..)
             .map(|(number, port)| Instance { number, name: format!("{name}.{number}"), port })
             .collect(),
+        supervision: Supervision::new(&Policy::new(Duration::from_secs(7))),
     };
     App {
         name: "My_shop".to_owned(),

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use procman::export::app::Port;
-use procman::export::{App, Instance, Process, launchd};
+use procman::export::{App, Instance, Process, Supervision, launchd};
+use procman::policy::Policy;
 
 use crate::support::python;
 
@@ -40,6 +41,7 @@ fn python_reads_back_what_was_written() {
             command: command.to_owned(),
             port: Port::Bound,
             instances: vec![Instance { number: 1, name: "web.1".to_owned(), port: 5000 }],
+            supervision: Supervision::new(&Policy::new(Duration::from_secs(5))),
         }],
         release: None,
     };

@@ -10,7 +10,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use procman::export::app::Port;
-use procman::export::{self, Format, Instance, Process, Templates};
+use procman::export::{self, Format, Instance, Process, Supervision, Templates};
+use procman::policy::Policy;
 
 use crate::support::http::{free_port, get};
 use crate::support::{App, Running, procman, repository, skipped, wait_until};
@@ -451,7 +452,9 @@ fn check_chance(manager: Manager) {
     }
     write!(command, " >words; env -0 >variables; echo ready; exec sleep {}", app.tag()).unwrap();
     let instances = vec![Instance { number: 1, name: "web.1".to_owned(), port: 7000 }];
-    let processes = vec![Process { name: "web".to_owned(), command, port: Port::Unused, instances }];
+    let supervision = Supervision::new(&Policy::new(Duration::from_secs(5)));
+    let (name, port) = ("web".to_owned(), Port::Unused);
+    let processes = vec![Process { name, command, port, instances, supervision }];
     let exported = export::App {
         name: "shop".to_owned(),
         root: app.root().to_owned(),

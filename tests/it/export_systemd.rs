@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use procman::export::app::Port;
 use procman::export::template::Templates;
-use procman::export::{App, Instance, Process, systemd};
+use procman::export::{App, Instance, Process, Supervision, systemd};
+use procman::policy::Policy;
 
 use crate::support::{self, is_installed, skipped, wait_until};
 
@@ -199,6 +200,7 @@ fn app(name: &str, root: &Path, out: &Path) -> App {
             .zip(base..)
             .map(|(number, port)| Instance { number, name: format!("{name}.{number}"), port })
             .collect(),
+        supervision: Supervision::new(&Policy::new(Duration::from_secs(5))),
     };
     let out = [("OUT", out.to_str().unwrap())];
     App {

@@ -37,10 +37,11 @@ const TABLE: &[Row] = &[
     ("control", &["quote"], &["base64", "memchr", "serde", "serde_json"]),
     // An app is made of a plan. Templates are minijinja's, which serde hands the variables to; the manifest is JSON, and
     // similar shows what would change. serde_saphyr writes YAML, plist the
-    // lists of launchd, and hcl HCL, which holds one of Unicode's forms only.
+    // lists of launchd, and hcl HCL, which holds one of Unicode's forms only. A policy is carried as far as a format can,
+    // and a signal is a part of it.
     (
         "export",
-        &["quote", "procfile", "formation", "plan"],
+        &["quote", "process", "procfile", "policy", "formation", "plan"],
         &[
             "hcl",
             "minijinja",

@@ -148,6 +148,12 @@ pub struct Spec {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobSpec {
+    /// How many pods have to end well, and run at once, where it is more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completions: Option<usize>,
+    /// How many of them run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallelism: Option<usize>,
     /// How often it is tried again.
     pub backoff_limit: u32,
     /// What its pod is like.
@@ -271,30 +277,60 @@ pub struct ImageOverride {
     pub new_tag: &'static str,
 }
 
-/// A look at whether something listens on a port.
+/// A look at whether a container is well.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Probe {
-    /// The port.
-    pub tcp_socket: Port,
+    /// What is tried.
+    #[serde(flatten)]
+    pub look: Look,
+    /// How long that may take, if not a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u64>,
     /// How often.
-    pub period_seconds: u32,
+    pub period_seconds: u64,
     /// How many failures in a row count.
-    pub failure_threshold: u32,
+    pub failure_threshold: u64,
+}
+
+/// What a probe tries.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Look {
+    /// A connection to a port.
+    TcpSocket {
+        /// Which one.
+        port: Port,
+    },
+    /// A request over HTTP to the pod.
+    HttpGet {
+        /// For what.
+        path: String,
+        /// Where.
+        port: Port,
+    },
+    /// A command.
+    Exec {
+        /// Its words.
+        command: [String; 3],
+    },
 }
 
 /// A container's port.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Port {
-    /// What it is called.
-    pub port: &'static str,
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
+pub enum Port {
+    /// By what it is called.
+    Name(&'static str),
+    /// By its number.
+    Number(u16),
 }
 
 impl Probe {
     /// Returns a look at a port every `period` seconds that fails for good after `failures` times.
-    pub fn of(port: &'static str, period: u32, failures: u32) -> Probe {
-        Probe { tcp_socket: Port { port }, period_seconds: period, failure_threshold: failures }
+    pub fn of(port: &'static str, period: u64, failures: u64) -> Probe {
+        let look = Look::TcpSocket { port: Port::Name(port) };
+        Probe { look, timeout_seconds: None, period_seconds: period, failure_threshold: failures }
     }
 }
 

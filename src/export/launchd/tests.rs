@@ -10,7 +10,7 @@ use proptest::strategy::Strategy;
 use proptest::{prop_assert_eq, proptest};
 
 use super::{is_xml_character, render};
-use crate::export::app::tests::torture;
+use crate::export::app::tests::{torture, torture_in};
 use crate::export::tests::golden;
 use crate::export::{Access, App, Format};
 use crate::trials::trials;
@@ -48,7 +48,7 @@ fn launchd_never_waits_without_end() {
     for (grace, expected) in
         [(Duration::ZERO, 1), (Duration::from_millis(5500), 6), (Duration::MAX, 0x7fff_ffff)]
     {
-        let list = list(&App { grace, ..torture() }, "shop-web-1.plist");
+        let list = list(&torture_in(grace), "shop-web-1.plist");
         assert_eq!(list["ExitTimeOut"].as_unsigned_integer(), Some(expected));
     }
 }

@@ -8,11 +8,12 @@ use proptest::collection::vec;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 use super::render;
-use crate::export::app::tests::torture;
+use crate::export::app::tests::{torture, torture_in};
 use crate::export::template::Templates;
 use crate::export::tests::golden;
 use crate::export::tests::reader::{settings, text, variables_of, words};
 use crate::export::{Access, App, File, Format};
+use crate::policy::{Health, Probe, Readiness, Sign};
 use crate::trials::trials;
 
 #[test]
@@ -51,7 +52,7 @@ fn podman_has_more_time_than_the_container_and_it_more_than_none() {
         (Duration::from_millis(5500), "6", "16s"),
         (Duration::MAX, "2147483647", "infinity"),
     ] {
-        let unit = settings(&content(&App { grace, ..torture() }, "shop-web-1.container"));
+        let unit = settings(&content(&torture_in(grace), "shop-web-1.container"));
         let stop = format!("--stop-signal=SIGTERM --stop-timeout={container}");
         assert!(unit["PodmanArgs"].contains(&stop), "{:?}", unit["PodmanArgs"]);
         assert_eq!(unit["TimeoutStopSec"], [service]);
@@ -85,6 +86,19 @@ proptest! {
 
         let unit = settings(&content(&app, "shop-web-2.container"));
         prop_assert_eq!(&*words(&unit["Exec"][0]), ["-c", &app.processes[0].command]);
+        let seconds = Duration::from_secs(1);
+        let probe = Probe::Exec(app.processes[0].command.clone());
+        let ready = Readiness { sign: Sign::Probe(probe.clone()), interval: seconds, timeout: seconds, deadline: seconds };
+        app.processes[0].supervision.ready = Some(ready);
+        app.processes[0].supervision.health = Some(Health { probe, interval: seconds, timeout: seconds, failures: 1 });
+        let unit = settings(&content(&app, "shop-web-2.container"));
+        let post = words(&unit["ExecStartPost"][0].replace("%N", ""));
+        prop_assert_eq!((&*post[3], &post[4]), ("systemd-", &app.processes[0].command));
+        let health = unit["PodmanArgs"].iter().find(|value| value.contains("--health-cmd=")).unwrap();
+        let health = words(health).remove(0);
+        let read: Vec<String> = serde_json::from_str(health.strip_prefix("--health-cmd=").unwrap()).unwrap();
+        prop_assert_eq!(&*read, ["/bin/sh", "-c", &app.processes[0].command]);
+
         let files = files(&app);
         let text = |path: &str| files.iter().find(|file| file.path.to_str() == Some(path)).map(|file| &*file.content);
         let rest = text("shop.service.env").map(variables_of).unwrap_or_default();

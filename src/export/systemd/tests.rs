@@ -9,7 +9,7 @@ use proptest::strategy::Strategy;
 use proptest::{prop_assert_eq, proptest};
 
 use super::render;
-use crate::export::app::tests::torture;
+use crate::export::app::tests::{torture, torture_in};
 use crate::export::template::Templates;
 use crate::export::tests::reader::{directory, settings, text, variables_of, words};
 use crate::export::tests::{golden, reader};
@@ -52,7 +52,7 @@ fn systemd_waits_longer_than_the_grace_period() {
         (Duration::from_millis(5500), "7s"),
         (Duration::MAX, "infinity"),
     ] {
-        let app = App { grace, ..torture() };
+        let app = torture_in(grace);
         assert_eq!(settings(&content(&app, "shop-web-1.service"))["TimeoutStopSec"], [expected]);
     }
 }

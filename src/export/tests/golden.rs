@@ -10,7 +10,14 @@ use crate::export::{File, Format};
 #[track_caller]
 #[allow(clippy::unwrap_used)]
 pub fn check(format: Format, files: &[File]) {
-    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/export").join(format.name());
+    check_below("export", format, files);
+}
+
+/// Compares files with those in `tests/golden/<folder>/<format>`.
+#[track_caller]
+#[allow(clippy::unwrap_used)]
+pub fn check_below(folder: &str, format: Format, files: &[File]) {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder).join(format.name());
     if std::env::var_os("PROCMAN_BLESS").is_some_and(|value| value == "1") {
         let _ = std::fs::remove_dir_all(&tree);
         for file in files {

@@ -1,0 +1,82 @@
+//! A type's policy in the words of systemd, for its own units and for those that Podman makes.
+
+use serde::Serialize;
+
+use crate::export::probe::shortcoming;
+use crate::export::supervision::{Again, Aspect, notes, signal_word};
+use crate::export::unit::{name, timeout};
+use crate::export::{App, Process};
+use crate::policy::{Health, Kind, Probe, Readiness, Sign};
+use crate::process::Signal;
+
+/// What a template knows of how an instance is supervised.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnitSupervision {
+    /// A line each for what has no place.
+    pub notes: Vec<String>,
+    /// The services that have to be up before, in the order of the Procfile.
+    pub needs: Vec<String>,
+    /// Whether the instance does one thing and ends.
+    pub is_one_shot: bool,
+    /// The value of `Restart=`.
+    pub restart: &'static str,
+    /// The signal that asks it to end.
+    pub stop_signal: String,
+    /// Whether that is another than SIGTERM.
+    pub is_other_signal: bool,
+    /// Whether it says by sd_notify(3) that it is ready.
+    pub notifies: bool,
+    /// How long its start may take, where something is said of when it is ready.
+    pub start_timeout: Option<String>,
+}
+
+impl UnitSupervision {
+    /// Returns how an instance of a type is supervised; `health` says what its health lacks.
+    pub fn new(
+        app: &App,
+        process: &Process,
+        health: impl Fn(&Health) -> Option<&'static str>,
+    ) -> UnitSupervision {
+        let supervision = &process.supervision;
+        let of = |process| move |instance| name(app, process, instance);
+        let needs = app.needed(supervision).flat_map(|needed| needed.instances.iter().map(of(needed)));
+        let why = |aspect: Aspect<'_>| match aspect {
+            Aspect::Release => Some("nothing but a person starts the release phase"),
+            Aspect::Services => Some("systemd waits for units alone; `procman wait` can, before the command"),
+            Aspect::Ready(Sign::Log(_)) => {
+                Some("systemd reads no lines, so one that has been started is ready")
+            }
+            Aspect::Ready(Sign::Probe(probe)) => shortcoming(probe),
+            Aspect::Health(said) => health(said),
+            Aspect::Restart(_)
+            | Aspect::StopSignal(_)
+            | Aspect::OneShot
+            | Aspect::Needs
+            | Aspect::Ready(Sign::Notify)
+            | Aspect::Status => None,
+        };
+        let ready = supervision.ready.as_ref();
+        UnitSupervision {
+            notes: notes(app, process, why),
+            needs: needs.collect(),
+            is_one_shot: supervision.kind == Kind::OneShot,
+            restart: match supervision.again() {
+                Again::Never => "no",
+                Again::AsUsual | Again::OnFailure => "on-failure",
+                Again::Always => "always",
+            },
+            stop_signal: signal_word(supervision.stop_signal),
+            is_other_signal: supervision.stop_signal != Signal::TERM,
+            notifies: ready.is_some_and(|ready| ready.sign == Sign::Notify),
+            start_timeout: ready.filter(|ready| has_end(ready)).map(|ready| timeout(ready.deadline, 0)),
+        }
+    }
+}
+
+/// Returns whether the start of one that is ready by this sign has an end of its own.
+fn has_end(ready: &Readiness) -> bool {
+    match ready.sign {
+        Sign::Notify | Sign::Probe(Probe::Port | Probe::Http { .. } | Probe::Exec(_)) => true,
+        Sign::Log(_) => false,
+    }
+}
