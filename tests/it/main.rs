@@ -20,6 +20,7 @@ mod export;
 mod export_cluster;
 mod export_golden;
 mod export_launchd;
+mod export_policies;
 mod export_services;
 mod export_systemd;
 mod faults;
