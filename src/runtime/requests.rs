@@ -233,9 +233,9 @@ impl Runtime<'_> {
         }
     }
 
-    fn instance(&self, Status { id, state, restarts, last_exit }: &Status) -> protocol::Instance {
+    fn instance(&self, Status { id, state, restarts, last_exit, .. }: &Status) -> protocol::Instance {
         let (word, pid, since) = match *state {
-            State::Starting => (protocol::State::Starting, None, None),
+            State::Starting | State::Held => (protocol::State::Starting, None, None),
             State::Running { pid, since } => (protocol::State::Running, Some(pid), Some(since)),
             State::Stopping { pid } => (protocol::State::Stopping, Some(pid), None),
             State::BackingOff { .. } => (protocol::State::BackingOff, None, None),

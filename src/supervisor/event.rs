@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::formation::InstanceId;
 use crate::policy::Service;
 use crate::process::{Exit, Pid, Sender, Signal};
+use crate::supervisor::notice::Notice;
 use crate::supervisor::request::{Reply, Request, RequestId};
 
 /// Time since procman started.
@@ -258,110 +259,4 @@ pub enum Action {
     Drain,
     /// Leave with this exit status.
     Finish(i32),
-}
-
-/// What the supervisor tells the user, each with its words as `Display`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The formation is being stopped.
-    Stopping(StopCause),
-    /// A second signal asked to stop: everything is killed.
-    Forced(Signal),
-    /// These did not end within the grace period and are killed.
-    Overdue {
-        /// The instances, in the formation's order.
-        ids: Vec<InstanceId>,
-        /// The grace period.
-        grace: Duration,
-    },
-    /// The instance stands still.
-    Stopped {
-        /// Which instance.
-        id: InstanceId,
-        /// What stopped it.
-        signal: Signal,
-    },
-    /// The kernel killed processes because memory had run out. It does not say which.
-    OutOfMemory {
-        /// How many.
-        kills: u64,
-    },
-    /// The instance's leader ended, but other processes of its group did not.
-    Leftovers {
-        /// Which instance.
-        id: InstanceId,
-        /// How its leader ended.
-        exit: Exit,
-    },
-    /// Even SIGKILL did not end the process.
-    Unkillable {
-        /// Which instance.
-        id: InstanceId,
-        /// Its leader.
-        pid: Pid,
-    },
-}
-
-/// Why the formation is being stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StopCause {
-    /// A signal asked for it.
-    Signal(Signal),
-    /// A request asked for it.
-    Quit,
-    /// An instance ended, and one for all.
-    Ended(InstanceId),
-    /// An instance could not be started.
-    NotStarted(InstanceId),
-    /// Nobody reads the output any more.
-    OutputClosed,
-    /// The guard is gone.
-    GuardLost,
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Notice::Stopping(cause) => write!(f, "{cause}, sending SIGTERM to all processes"),
-            Notice::Forced(signal) => write!(f, "{signal} received again, sending SIGKILL to all processes"),
-            Notice::Overdue { ids, grace } => {
-                write!(f, "still running after {} s, sending SIGKILL:", grace.as_secs_f64())?;
-                ids.iter().try_for_each(|id| write!(f, " {id}"))
-            }
-            Notice::Stopped { id, signal } => {
-                write!(f, "{id} was stopped by {signal}")?;
-                match *signal {
-                    Signal::TTIN => f.write_str(": an instance cannot read the terminal"),
-                    Signal::TTOU => f.write_str(": an instance cannot use the terminal"),
-                    _ => f.write_str(" and stands still until somebody sends it SIGCONT"),
-                }
-            }
-            Notice::Leftovers { id, exit } => {
-                write!(f, "{id} {exit}, but left processes running in its group, stopping them")
-            }
-            Notice::OutOfMemory { kills } => {
-                let processes = if *kills == 1 { "process" } else { "processes" };
-                write!(
-                    f,
-                    "out of memory: the kernel has killed {kills} {processes} of procman's control group"
-                )
-            }
-            Notice::Unkillable { id, pid } => {
-                write!(f, "{id} (process group {pid}) cannot be killed, giving up on it")
-            }
-        }
-    }
-}
-
-impl fmt::Display for StopCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StopCause::Signal(signal) => write!(f, "{signal} received"),
-            StopCause::Quit => f.write_str("asked to quit"),
-            StopCause::Ended(id) => write!(f, "{id} ended"),
-            StopCause::NotStarted(id) => write!(f, "{id} does not run"),
-            StopCause::OutputClosed => f.write_str("nobody reads the output"),
-            StopCause::GuardLost => f.write_str("the guard process is gone"),
-        }
-    }
 }

@@ -1,29 +1,40 @@
 //! The machine itself: one formation, from the first spawn to the exit status.
 //!
-//! The rules are those of a shell's user: the first end stops all others, a request is answered with
-//! SIGTERM and, at one deadline, with SIGKILL; a second request does not wait. Every event is answered in
-//! every state. One that comes late or names an unknown instance changes nothing.
+//! The rules are those of a shell's user: the first end stops all others unless a policy says otherwise, a request is
+//! answered by asking all to end and, at one deadline, with SIGKILL; a second request does not wait. Every event is
+//! answered in every state. One that comes late or names an unknown instance changes nothing.
 //!
-//! Here is what becomes of an instance; what others ask for is in `requests`, the end of the whole in `ending`.
+//! Here is what follows from an event, in which order. What becomes of an instance is in `course`, whether it comes back
+//! in `restarts`, whether it is ready and well in `readiness`, and when it is its turn in `order`; what others ask for is
+//! in `requests`, the end of the whole in `ending`.
 
+mod announcing;
+mod course;
 mod ending;
+mod order;
+mod readiness;
 mod requests;
+mod restarts;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::formation::InstanceId;
 use crate::policy::Policies;
-use crate::process::{Exit, Pid, Signal, UNKILLABLE};
+use crate::process::Signal;
 use crate::procfile::ProcessType;
-use crate::supervisor::event::{Action, Event, Group, Notice, StopCause, Time};
-use crate::supervisor::instance::{Arrival, Failure, Force, Instance, Leader, Next, Rest};
-use crate::supervisor::phase::{Asked, Escapees, Losses, Phase};
+use crate::supervisor::event::{Action, Event, Time};
+use crate::supervisor::instance::{Condition, Force, Instance};
+use crate::supervisor::machine::announcing::Announced;
+use crate::supervisor::machine::restarts::Ends;
+use crate::supervisor::notice::{Notice, StopCause};
+use crate::supervisor::phase::{Escapees, Losses, Phase};
 use crate::supervisor::relay::{Heard, Relay};
-use crate::supervisor::request::Outcome;
-use crate::supervisor::roster::Roster;
+use crate::supervisor::roster::{Member, Roster};
+use crate::supervisor::rules::{Rules, Turns};
+use crate::supervisor::services::Services;
 use crate::supervisor::status::Status;
-use crate::supervisor::waits::{Waits, Wish};
+use crate::supervisor::waits::Waits;
 
 /// What a user may set about the supervision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +64,7 @@ pub enum Audience {
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     settings: Settings,
+    rules: Rules,
     phase: Phase,
     roster: Roster,
     /// Those whose state is `Waiting`. One spawn is under way at a time, so that a request to stop finds
@@ -60,25 +72,48 @@ pub struct Supervisor {
     waiting: VecDeque<InstanceId>,
     /// The one whose state is `Starting`.
     spawning: Option<InstanceId>,
+    /// The types of which any may be `Held`.
+    held: BTreeSet<ProcessType>,
+    /// Those that have been held since the last look at what they need.
+    newly_held: Vec<InstanceId>,
+    services: Services,
+    /// While the formation stops: the types whose instances end after others.
+    turns: Turns,
+    ends: Ends,
     waits: Waits,
     relay: Relay,
     escapees: Escapees,
+    announced: Announced,
     /// What was said to stop leaders that live. One that is stopped by the same all the time is no news.
     stopped_by: BTreeSet<(InstanceId, Signal)>,
+}
+
+/// Whether anything was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Something,
 }
 
 impl Supervisor {
     /// Returns a supervisor that runs nothing yet. `types` are those of the Procfile, in its order.
     pub fn new(settings: Settings, types: Vec<ProcessType>) -> Self {
         Supervisor {
+            rules: Rules::new(settings.policies.clone(), settings.grace),
             settings,
             phase: Phase::Running { losses: Losses::Nothing },
             roster: Roster::new(types),
             waiting: VecDeque::new(),
             spawning: None,
+            held: BTreeSet::new(),
+            newly_held: Vec::new(),
+            services: Services::default(),
+            turns: Turns::new(),
+            ends: Ends::default(),
             waits: Waits::default(),
             relay: Relay::default(),
             escapees: Escapees::None,
+            announced: Announced::default(),
             stopped_by: BTreeSet::new(),
         }
     }
@@ -89,43 +124,53 @@ impl Supervisor {
         if self.phase == Phase::Finished {
             return actions;
         }
+        self.take(now, event, &mut actions);
+        if actions.last() == Some(&Action::Suspend) {
+            // `Resumed` comes next and moves every deadline, one that is due now too.
+            return actions;
+        }
+        self.ask_whom_nobody_needs(now, &mut actions);
+        while self.pass_time(now, &mut actions) == Due::Something {
+            self.ask_whom_nobody_needs(now, &mut actions);
+        }
+        self.release(&mut actions);
+        self.spawn_next(&mut actions);
+        self.end_with_the_last(now, &mut actions);
+        self.announce(&mut actions);
+        self.drain_when_down(now, &mut actions);
+        actions
+    }
+
+    fn take(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
         match event {
-            Event::Asked { by, request } => self.asked(now, by, &request, &mut actions),
-            Event::Spawned { id, pid } => self.spawned(now, &id, pid, &mut actions),
-            Event::SpawnFailed { id, exit } => self.spawn_failed(now, id, exit, &mut actions),
-            Event::Stopped { id, signal } => self.stopped(id, signal, &mut actions),
-            Event::Exited { id, exit, group } => self.exited(now, id, exit, group, &mut actions),
-            Event::GroupEmptied { id } => self.group_emptied(&id, &mut actions),
+            Event::Asked { by, request } => self.asked(now, by, &request, actions),
+            Event::Spawned { id, pid } => self.spawned(now, &id, pid, actions),
+            Event::SpawnFailed { id, exit } => self.spawn_failed(now, &id, exit, actions),
+            Event::Stopped { id, signal } => self.stopped(id, signal, actions),
+            Event::Exited { id, exit, group } => self.exited(now, id, exit, group, actions),
+            Event::GroupEmptied { id } => self.group_emptied(now, &id, actions),
             Event::Signalled { signal, sender, receiver } => {
-                self.signalled(Heard { signal, sender, receiver, at: now }, &mut actions);
+                self.signalled(Heard { signal, sender, receiver, at: now }, actions);
             }
             Event::EscapeesLeft if self.escapees == Escapees::None => self.escapees = Escapees::Left,
             Event::EscapeesLeft => {}
             Event::EscapeesGone => self.escapees = Escapees::None,
             Event::MemoryRanOut { kills } => actions.push(Action::Say(Notice::OutOfMemory { kills })),
-            Event::OutputClosed => self.stop(now, 0, StopCause::OutputClosed, &mut actions),
+            Event::OutputClosed => self.stop(now, 0, StopCause::OutputClosed, actions),
             Event::GuardLost => {
                 self.relay.guard_lost();
-                self.stop(now, 1, StopCause::GuardLost, &mut actions);
+                self.stop(now, 1, StopCause::GuardLost, actions);
             }
-            Event::Resumed { asleep } => self.resumed(asleep, &mut actions),
-            Event::Drained => self.drained(&mut actions),
-            Event::Ready { .. }
-            | Event::Probed { .. }
-            | Event::Extended { .. }
-            | Event::EndsSoon { .. }
-            | Event::Reached { .. }
-            | Event::NotReached { .. }
-            | Event::TimePassed => {}
+            Event::Resumed { asleep } => self.resumed(asleep, actions),
+            Event::Drained => self.drained(actions),
+            Event::Ready { id, pid } => self.became_ready(now, &id, pid, actions),
+            Event::Probed { id, pid, verdict } => self.probed(now, &id, pid, verdict, actions),
+            Event::Extended { id, pid, by } => self.extended(now, &id, pid, by),
+            Event::EndsSoon { id, pid } => self.ends_soon(&id, pid),
+            Event::Reached { service } => self.reached(now, service, actions),
+            Event::NotReached { service, trouble } => self.not_reached(service, trouble, actions),
+            Event::TimePassed => {}
         }
-        if actions.last() == Some(&Action::Suspend) {
-            // `Resumed` comes next and moves every deadline, one that is due now too.
-            return actions;
-        }
-        self.pass_time(now, &mut actions);
-        self.spawn_next(&mut actions);
-        self.drain_when_down(now, &mut actions);
-        actions
     }
 
     /// Returns when the machine wants to be told `TimePassed`; `None` while it waits for events only.
@@ -133,7 +178,8 @@ impl Supervisor {
         match self.phase {
             Phase::Stopping { deadline, .. } if self.awaits_escapees() => Some(deadline),
             Phase::Running { .. } | Phase::Stopping { .. } => {
-                self.roster.members().filter_map(|member| member.state.deadline()).min()
+                let members = self.roster.members().filter_map(|member| member.state.deadline());
+                members.chain(self.services.deadline(self.settings.patience)).min()
             }
             Phase::Draining { until, .. } => Some(until),
             Phase::Finished => None,
@@ -159,264 +205,75 @@ impl Supervisor {
 
     /// Returns how every instance is, in the Procfile's order and then by number.
     pub fn status(&self) -> Vec<Status> {
-        self.roster.members().map(Status::of).collect()
-    }
-
-    /// Lets an instance wait for its turn to be spawned.
-    fn enqueue(&mut self, id: &InstanceId, failure: Failure) {
-        if let Some(member) = self.roster.enlist(id) {
-            member.state = Instance::Waiting { failure };
-            self.waiting.push_back(id.clone());
-        }
-    }
-
-    /// Orders the next spawn unless one is under way.
-    fn spawn_next(&mut self, actions: &mut Vec<Action>) {
-        if self.spawning.is_some() {
-            return;
-        }
-        let Some(id) = self.waiting.pop_front() else { return };
-        if let Some(member) = self.roster.get_mut(&id)
-            && let Instance::Waiting { failure } = member.state
-        {
-            member.state = Instance::Starting { failure, arrival: Arrival::Runs };
-            self.spawning = Some(id.clone());
-            actions.push(Action::Spawn(id));
-        }
-    }
-
-    fn spawned(&mut self, now: Time, id: &InstanceId, pid: Pid, actions: &mut Vec<Action>) {
-        let Some(member) = self.roster.get_mut(id) else { return };
-        let Instance::Starting { arrival, .. } = member.state else { return };
-        member.state = Instance::Running { pid, since: now };
-        member.spawns = member.spawns.saturating_add(1);
-        self.spawning = None;
-        let grace_ends = now.saturating_add(self.settings.grace);
-        match (arrival, self.phase) {
-            (Arrival::Runs, _) => self.waits.answer(id, Wish::Up, Outcome::Running { pid }, actions),
-            // The order to stop came while this spawn was under way.
-            (Arrival::IsStopped(_), Phase::Stopping { asked: Asked::Twice(_), .. }) => {
-                self.kill(now, id, actions);
-            }
-            (Arrival::IsStopped(next), Phase::Stopping { deadline, .. }) => {
-                self.terminate(id, deadline, next, actions);
-            }
-            (Arrival::IsStopped(next), Phase::Running { .. } | Phase::Draining { .. } | Phase::Finished) => {
-                self.terminate(id, grace_ends, next, actions)
-            }
-        }
-    }
-
-    fn spawn_failed(&mut self, now: Time, id: InstanceId, exit: Exit, actions: &mut Vec<Action>) {
-        let Some(member) = self.roster.get_mut(&id) else { return };
-        let Instance::Starting { failure, arrival } = member.state else { return };
-        member.last_exit = Some(exit);
-        self.spawning = None;
-        match (arrival, failure) {
-            (Arrival::IsStopped(next), _) => self.gone(&id, next, Outcome::DownAlready, actions),
-            (Arrival::Runs, Failure::StaysDown) => {
-                member.state = Instance::Down;
-                self.waits.answer(&id, Wish::Up, Outcome::NotStarted { exit }, actions);
-            }
-            (Arrival::Runs, Failure::EndsAll) => {
-                member.state = Instance::Down;
-                self.waits.answer(&id, Wish::Up, Outcome::NotStarted { exit }, actions);
-                self.stop(now, exit.status(), StopCause::NotStarted(id), actions);
-            }
-        }
-    }
-
-    fn stopped(&mut self, id: InstanceId, signal: Signal, actions: &mut Vec<Action>) {
-        let has_leader = self.roster.get(&id).is_some_and(|member| member.state.has_leader());
-        if has_leader && self.stopped_by.insert((id.clone(), signal)) {
-            actions.push(Action::Say(Notice::Stopped { id, signal }));
-        }
-    }
-
-    fn exited(&mut self, now: Time, id: InstanceId, exit: Exit, group: Group, actions: &mut Vec<Action>) {
-        let Some(member) = self.roster.get_mut(&id) else { return };
-        let leader = Leader::Ended(exit);
-        match (member.state, group) {
-            (Instance::Running { pid, .. }, _) => {
-                member.last_exit = Some(exit);
-                self.ended_by_itself(now, id.clone(), pid, exit, group, actions);
-            }
-            (Instance::Stopping { leader: Leader::Alive, next, .. }, Group::Empty) => {
-                member.last_exit = Some(exit);
-                self.gone(&id, next, Outcome::Stopped { exit }, actions);
-            }
-            (Instance::Stopping { leader: Leader::Alive, pid, force, next }, Group::Inhabited) => {
-                member.last_exit = Some(exit);
-                member.state = Instance::Stopping { pid, leader, force, next };
-            }
-            (Instance::Unkillable { leader: Leader::Alive, rest, .. }, Group::Empty) => {
-                member.last_exit = Some(exit);
-                self.gone_after_all(&id, rest);
-            }
-            (Instance::Unkillable { leader: Leader::Alive, pid, rest }, Group::Inhabited) => {
-                member.last_exit = Some(exit);
-                member.state = Instance::Unkillable { pid, leader, rest };
-            }
-            (
-                Instance::Stopping { leader: Leader::Ended(_), .. }
-                | Instance::Unkillable { leader: Leader::Ended(_), .. }
-                | Instance::Waiting { .. }
-                | Instance::Starting { .. }
-                | Instance::BackingOff { .. }
-                | Instance::Down,
-                _,
-            ) => return,
-        }
-        self.stopped_by.retain(|(stopped, _)| *stopped != id);
-    }
-
-    /// One that nobody has asked to end takes the others with it.
-    fn ended_by_itself(
-        &mut self,
-        now: Time,
-        id: InstanceId,
-        pid: Pid,
-        exit: Exit,
-        group: Group,
-        actions: &mut Vec<Action>,
-    ) {
-        match group {
-            Group::Empty => self.gone(&id, Next::End, Outcome::Stopped { exit }, actions),
-            Group::Inhabited => {
-                actions.push(Action::Say(Notice::Leftovers { id: id.clone(), exit }));
-                self.terminate(&id, now.saturating_add(self.settings.grace), Next::End, actions);
-                if let Some(member) = self.roster.get_mut(&id)
-                    && let Instance::Stopping { force, next, .. } = member.state
-                {
-                    member.state = Instance::Stopping { pid, leader: Leader::Ended(exit), force, next };
-                }
-            }
-        }
-        self.stop(now, exit.status(), StopCause::Ended(id), actions);
-    }
-
-    fn group_emptied(&mut self, id: &InstanceId, actions: &mut Vec<Action>) {
-        let Some(member) = self.roster.get(id) else { return };
-        match member.state {
-            Instance::Stopping { leader: Leader::Ended(exit), next, .. } => {
-                self.gone(id, next, Outcome::Stopped { exit }, actions);
-            }
-            Instance::Unkillable { leader: Leader::Ended(_), rest, .. } => self.gone_after_all(id, rest),
-            Instance::Stopping { leader: Leader::Alive, .. }
-            | Instance::Unkillable { leader: Leader::Alive, .. }
-            | Instance::Waiting { .. }
-            | Instance::Starting { .. }
-            | Instance::Running { .. }
-            | Instance::BackingOff { .. }
-            | Instance::Down => {}
-        }
-    }
-
-    /// Nothing of an instance is alive any more: whoever waited for that gets the outcome.
-    fn gone(&mut self, id: &InstanceId, next: Next, outcome: Outcome, actions: &mut Vec<Action>) {
-        match next {
-            Next::End | Next::StayDown => self.enter(id, Instance::Down),
-            Next::StartAgain => self.enqueue(id, Failure::StaysDown),
-            Next::Vanish => self.roster.remove(id),
-        }
-        self.waits.answer(id, Wish::Down, outcome, actions);
-    }
-
-    /// What could not be killed has ended.
-    fn gone_after_all(&mut self, id: &InstanceId, rest: Rest) {
-        match rest {
-            Rest::StayDown => self.enter(id, Instance::Down),
-            Rest::Vanish => self.roster.remove(id),
-        }
-    }
-
-    fn enter(&mut self, id: &InstanceId, state: Instance) {
-        if let Some(member) = self.roster.get_mut(id) {
-            member.state = state;
-        }
-    }
-
-    /// Asks an instance to end if it runs.
-    fn terminate(&mut self, id: &InstanceId, kill_at: Time, next: Next, actions: &mut Vec<Action>) {
-        let Some(member) = self.roster.get_mut(id) else { return };
-        if let Instance::Running { pid, .. } = member.state {
-            let force = Force::Terminated { kill_at };
-            member.state = Instance::Stopping { pid, leader: Leader::Alive, force, next };
-            actions.push(Action::Signal(id.clone(), Signal::TERM));
-            // A stopped process acts on SIGTERM only when it is continued.
-            actions.push(Action::Signal(id.clone(), Signal::CONT));
-        }
-    }
-
-    /// Kills an instance if anything of it is alive.
-    fn kill(&mut self, now: Time, id: &InstanceId, actions: &mut Vec<Action>) {
-        let Some(member) = self.roster.get_mut(id) else { return };
-        let (pid, leader, next) = match member.state {
-            Instance::Running { pid, .. } => (pid, Leader::Alive, Next::End),
-            Instance::Stopping { pid, leader, next, force: Force::Terminated { .. } } => (pid, leader, next),
-            Instance::Stopping { force: Force::Killed { .. }, .. }
-            | Instance::Waiting { .. }
-            | Instance::Starting { .. }
-            | Instance::Unkillable { .. }
-            | Instance::BackingOff { .. }
-            | Instance::Down => return,
+        let status = |member: &Member| {
+            let policy = self.rules.of(&member.id.process);
+            Status::of(member, policy, self.missing(member))
         };
-        let force = Force::Killed { give_up_at: now.saturating_add(UNKILLABLE) };
-        member.state = Instance::Stopping { pid, leader, force, next };
-        actions.push(Action::Signal(id.clone(), Signal::KILL));
+        self.roster.members().map(status).collect()
     }
 
-    /// Does what is due at `now`.
-    fn pass_time(&mut self, now: Time, actions: &mut Vec<Action>) {
+    /// Does what is due at `now`, once. That may make more due.
+    fn pass_time(&mut self, now: Time, actions: &mut Vec<Action>) -> Due {
         // The usual answer, and this is asked for every event.
         if self.next_deadline().is_none_or(|at| at > now) {
-            return;
+            return Due::Nothing;
         }
         if let Phase::Draining { status, .. } = self.phase {
-            return self.finish(status, actions);
+            self.finish(status, actions);
+            return Due::Nothing;
         }
-        let mut overdue = Vec::new();
-        let at = actions.len();
-        for id in self.roster.which(|instance| instance.deadline().is_some_and(|at| at <= now)) {
-            match self.roster.get(&id).map(|member| member.state) {
-                Some(Instance::Stopping { force: Force::Terminated { .. }, .. }) => {
-                    self.kill(now, &id, actions);
-                    overdue.push(id);
-                }
+        let is_due = |instance: &Instance| instance.deadline().is_some_and(|at| at <= now);
+        let due = self.roster.which(is_due);
+        self.kill_overdue(now, &due, actions);
+        for id in &due {
+            // What was done before may have changed it.
+            match self.roster.get(id).map(|member| member.state).filter(is_due) {
+                Some(Instance::Running { pid, since, condition }) => match condition {
+                    Condition::Unready { due, trouble, .. } if due <= now => {
+                        self.too_late(now, id, due.saturating_sub(since), trouble, actions);
+                    }
+                    Condition::Unready { .. } | Condition::Ready { .. } => self.probe(id, pid, actions),
+                    Condition::AtWork | Condition::Ending => {}
+                },
+                // It was asked to end just now, and is due the next time.
+                Some(Instance::Stopping { force: Force::Terminated { .. }, .. }) => {}
                 Some(Instance::Stopping { force: Force::Killed { .. }, pid, leader, next }) => {
                     self.give_up(id, pid, leader, next, actions);
                 }
-                Some(Instance::BackingOff { .. }) => self.enqueue(&id, Failure::EndsAll),
+                Some(Instance::BackingOff { .. }) => self.return_from_pause(now, id, actions),
+                Some(Instance::Needed { .. }) => self.terminate_at_the_end(now, id, actions),
                 Some(
                     Instance::Waiting { .. }
+                    | Instance::Held { .. }
                     | Instance::Starting { .. }
-                    | Instance::Running { .. }
                     | Instance::Unkillable { .. }
-                    | Instance::Down,
+                    | Instance::Down(_),
                 )
                 | None => {}
             }
         }
-        if !overdue.is_empty() {
-            let notice = Notice::Overdue { ids: overdue, grace: self.settings.grace };
-            actions.insert(at, Action::Say(notice));
+        match (due.is_empty(), self.lose_patience(now, actions)) {
+            (true, Due::Nothing) => Due::Nothing,
+            (false, Due::Nothing) | (_, Due::Something) => Due::Something,
         }
     }
 
-    /// Counts an instance that nothing can kill as gone, and its formation as failed.
-    fn give_up(&mut self, id: InstanceId, pid: Pid, leader: Leader, next: Next, actions: &mut Vec<Action>) {
-        let rest = match next {
-            // Should it end after all, nobody expects it to be started any more.
-            Next::End | Next::StayDown | Next::StartAgain => Rest::StayDown,
-            Next::Vanish => Rest::Vanish,
-        };
-        self.enter(&id, Instance::Unkillable { pid, leader, rest });
-        match &mut self.phase {
-            Phase::Running { losses } => *losses = Losses::Something,
-            Phase::Stopping { status: status @ 0, .. } => *status = 1,
-            Phase::Stopping { .. } | Phase::Draining { .. } | Phase::Finished => {}
+    /// Kills those of these that were asked to end and have not.
+    fn kill_overdue(&mut self, now: Time, due: &[InstanceId], actions: &mut Vec<Action>) {
+        let mut overdue: Vec<(Duration, Vec<InstanceId>)> = Vec::new();
+        for id in due {
+            if let Some(Instance::Stopping { force: Force::Terminated { since, kill_at }, .. }) =
+                self.roster.get(id).map(|member| member.state)
+            {
+                let had = kill_at.saturating_sub(since);
+                match overdue.iter_mut().find(|(grace, _)| *grace == had) {
+                    Some((_, ids)) => ids.push(id.clone()),
+                    None => overdue.push((had, vec![id.clone()])),
+                }
+            }
         }
-        actions.push(Action::Say(Notice::Unkillable { id: id.clone(), pid }));
-        self.waits.answer_all(&id, Outcome::Unkillable, actions);
+        let all: Vec<InstanceId> = overdue.iter().flat_map(|(_, ids)| ids).cloned().collect();
+        actions.extend(overdue.into_iter().map(|(grace, ids)| Action::Say(Notice::Overdue { ids, grace })));
+        all.iter().for_each(|id| self.kill(now, id, actions));
     }
 }

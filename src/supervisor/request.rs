@@ -74,6 +74,8 @@ pub enum Outcome {
         /// The end that stands for the failure.
         exit: Exit,
     },
+    /// It is started once what it needs is there.
+    Held,
     /// Somebody wanted the contrary, or the formation ends, before it came about.
     Overtaken,
     /// Even SIGKILL does not end it.
@@ -88,6 +90,7 @@ impl Outcome {
             | Outcome::RunsAlready { .. }
             | Outcome::Stopped { .. }
             | Outcome::DownAlready
+            | Outcome::Held
             | Outcome::Signalled => true,
             Outcome::NotSignalled | Outcome::NotStarted { .. } | Outcome::Overtaken | Outcome::Unkillable => {
                 false
@@ -106,6 +109,7 @@ impl Outcome {
             | Outcome::Signalled
             | Outcome::NotSignalled
             | Outcome::NotStarted { .. }
+            | Outcome::Held
             | Outcome::Overtaken
             | Outcome::Unkillable => true,
         }
@@ -122,6 +126,7 @@ impl fmt::Display for Outcome {
             Outcome::Signalled => f.write_str("signalled"),
             Outcome::NotSignalled => f.write_str("does not run, so no signal was sent"),
             Outcome::NotStarted { exit } => write!(f, "could not be started (status {})", exit.status()),
+            Outcome::Held => f.write_str("waits for what it needs"),
             Outcome::Overtaken => f.write_str("was overtaken by another request or by the formation's end"),
             Outcome::Unkillable => f.write_str("cannot be killed"),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::formation::InstanceId;
 use crate::process::Exit;
 use crate::procfile::ProcessType;
-use crate::supervisor::instance::Instance;
+use crate::supervisor::instance::{Cause, Instance};
 
 /// Every instance of the formation, and those that have yet to leave it.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Member {
     pub spawns: u32,
     /// How it ended the last time.
     pub last_exit: Option<Exit>,
+    /// How many ends in a row it was to be started again after.
+    pub ends: u32,
 }
 
 impl Roster {
@@ -80,7 +82,10 @@ impl Roster {
     /// Returns the member of this name, new if there is none; nothing if the Procfile has no such type.
     pub fn enlist(&mut self, id: &InstanceId) -> Option<&mut Member> {
         let place = self.place(id)?;
-        let new = || Member { id: id.clone(), state: Instance::Down, spawns: 0, last_exit: None };
+        let new = || {
+            let state = Instance::Down(Cause::Asked);
+            Member { id: id.clone(), state, spawns: 0, last_exit: None, ends: 0 }
+        };
         Some(self.members.entry(place).or_insert_with(new))
     }
 

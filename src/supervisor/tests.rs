@@ -1,14 +1,21 @@
 //! The rules of life and death (CONTRACT §6 and §7) as transcripts, from the first spawn to the last byte.
 //!
 //! More of them: `tests/requests.rs`, what is asked of a running formation; `tests/force.rs`, what does not end by
-//! itself; `tests/signals.rs`, signals and their copies.
+//! itself; `tests/signals.rs`, signals and their copies; `tests/restarts.rs`, `tests/readiness.rs`, `tests/order.rs` and
+//! `tests/services.rs`, what policies change; `tests/announcements.rs`, what is told to whoever supervises procman.
 //! `tests/transcript.rs` is the language. Every step of every test is held against the promises of
 //! `tests/ledger.rs`; `tests/sweep.rs` takes every event into every state, `tests/walks.rs` leads random
 //! lives.
 
+mod announcements;
+mod courses;
 mod force;
 mod ledger;
+mod order;
+mod readiness;
 mod requests;
+mod restarts;
+mod services;
 mod signals;
 mod sweep;
 mod transcript;

@@ -2,13 +2,16 @@
 //!
 //! Signals to procman are here as well: most of them ask for the end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::formation::InstanceId;
-use crate::process::{SAME_REQUEST, Signal};
-use crate::supervisor::event::{Action, Notice, StopCause, Time};
-use crate::supervisor::instance::{Arrival, Instance, Next};
+use crate::process::{Pid, SAME_REQUEST, Signal};
+use crate::procfile::ProcessType;
+use crate::supervisor::event::{Action, Time};
+use crate::supervisor::instance::{Arrival, Cause, Force, Instance, Next};
 use crate::supervisor::machine::Supervisor;
+use crate::supervisor::notice::{Manner, Notice, StopCause};
 use crate::supervisor::phase::{Asked, Escapees, Losses, Phase};
 use crate::supervisor::relay::Heard;
 use crate::supervisor::waits::Wish;
@@ -76,39 +79,108 @@ impl Supervisor {
         let Phase::Running { losses } = self.phase else { return };
         let asked = match cause {
             StopCause::Signal(_) | StopCause::Quit | StopCause::GuardLost => Asked::Once(now),
-            StopCause::Ended(_) | StopCause::NotStarted(_) | StopCause::OutputClosed => Asked::Never,
+            StopCause::Ended(_)
+            | StopCause::NotStarted(_)
+            | StopCause::Failed(..)
+            | StopCause::Missing(_)
+            | StopCause::NothingLeft
+            | StopCause::OutputClosed => Asked::Never,
         };
         let status = match (status, losses) {
             (0, Losses::Something) => 1,
             (status, Losses::Something | Losses::Nothing) => status,
         };
-        let deadline = now.saturating_add(self.settings.grace);
+        let (deadline, manner) = self.plan_end(now);
         self.phase = Phase::Stopping { status, deadline, asked };
+        self.announce_stop(actions);
         if self.roster.members().any(|member| is_concerned_by_end(&member.state)) {
-            actions.push(Action::Say(Notice::Stopping(cause)));
+            actions.push(Action::Say(Notice::Stopping(cause, manner)));
         }
-        self.waiting.clear();
+        self.spawn_nothing(actions);
         for id in self.roster.which(|instance| !instance.is_down()) {
-            self.end(&id, deadline, actions);
+            self.end(now, &id, deadline, actions);
         }
         // Who waits for an instance to be down will see that.
         self.waits.overtake_all(Wish::Up, actions);
     }
 
-    fn end(&mut self, id: &InstanceId, deadline: Time, actions: &mut Vec<Action>) {
+    /// Decides when all have to be gone, and which of them have to wait for others before they are asked to end.
+    fn plan_end(&mut self, now: Time) -> (Time, Manner) {
+        let alive = self.roster.members().filter(|member| member.state.is_alive());
+        let alive: BTreeSet<&ProcessType> = alive.map(|member| &member.id.process).collect();
+        let policies = || alive.iter().map(|process| self.rules.of(process));
+        let total = policies().map(|policy| policy.grace).max().unwrap_or(self.settings.grace);
+        let by_term = policies().all(|policy| policy.stop_signal == Signal::TERM);
+        let turns = self.rules.turns(&alive, now, total);
+        let manner = if by_term && turns.is_empty() { Manner::AtOnce } else { Manner::ByPolicy };
+        self.turns = turns;
+        (now.saturating_add(total), manner)
+    }
+
+    fn end(&mut self, now: Time, id: &InstanceId, deadline: Time, actions: &mut Vec<Action>) {
         let Some(member) = self.roster.get_mut(id) else { return };
         match &mut member.state {
-            Instance::Waiting { .. } | Instance::BackingOff { .. } => member.state = Instance::Down,
+            Instance::Waiting { .. } | Instance::Held { .. } | Instance::BackingOff { .. } => {
+                member.state = Instance::Down(Cause::Asked);
+            }
             Instance::Starting { arrival, .. } => *arrival = Arrival::IsStopped(Next::End),
-            Instance::Running { .. } => self.terminate(id, deadline, Next::End, actions),
-            // Its own deadline comes before the one of the formation.
-            Instance::Stopping { next, .. } => *next = Next::End,
-            Instance::Unkillable { .. } | Instance::Down => {}
+            Instance::Running { pid, .. } => {
+                let pid = *pid;
+                self.end_in_turn(now, id, pid, actions);
+            }
+            Instance::Stopping { next, force, .. } => {
+                *next = Next::End;
+                // Its own deadline comes before the one of the formation, unless it has asked for more time.
+                if let Force::Terminated { kill_at, .. } = force {
+                    *kill_at = deadline.min(*kill_at);
+                }
+            }
+            Instance::Needed { .. } | Instance::Unkillable { .. } | Instance::Down(_) => {}
         }
+    }
+
+    /// Asks an instance to end while all do, or lets it run on as long as others need it.
+    pub(super) fn end_in_turn(&mut self, now: Time, id: &InstanceId, pid: Pid, actions: &mut Vec<Action>) {
+        match self.turns.get(&id.process) {
+            Some(turn) if *turn > now && self.is_needed(&id.process) => {
+                let until = *turn;
+                self.enter(id, Instance::Needed { pid, until });
+            }
+            Some(_) | None => self.terminate_at_the_end(now, id, actions),
+        }
+    }
+
+    pub(super) fn terminate_at_the_end(&mut self, now: Time, id: &InstanceId, actions: &mut Vec<Action>) {
+        self.terminate(now, id, Next::End, actions);
+    }
+
+    /// Asks those to end that had to wait for others which are gone by now.
+    pub(super) fn ask_whom_nobody_needs(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let free: BTreeSet<ProcessType> =
+            self.turns.keys().filter(|process| !self.is_needed(process)).cloned().collect();
+        if free.is_empty() {
+            return;
+        }
+        for id in self.roster.which(|instance| matches!(instance, Instance::Needed { .. })) {
+            if free.contains(&id.process) {
+                self.terminate_at_the_end(now, &id, actions);
+            }
+        }
+        self.turns.retain(|process, _| !free.contains(process));
+    }
+
+    /// Returns whether anything is alive that needs this type.
+    fn is_needed(&self, process: &ProcessType) -> bool {
+        let dependents = self.rules.dependents(process);
+        dependents
+            .flat_map(|dependent| self.roster.members_of(dependent))
+            .any(|member| member.state.is_alive())
     }
 
     pub(super) fn resumed(&mut self, asleep: Duration, actions: &mut Vec<Action>) {
         self.roster.members_mut().for_each(|member| member.state.postpone(asleep));
+        self.services.postpone(asleep);
+        self.turns.values_mut().for_each(|turn| *turn = turn.saturating_add(asleep));
         self.relay.postpone(asleep);
         if let Phase::Draining { until, .. } = &mut self.phase {
             *until = until.saturating_add(asleep);
@@ -180,11 +252,16 @@ fn is_concerned_by_end(instance: &Instance) -> bool {
     match instance {
         Instance::Starting { .. }
         | Instance::Running { .. }
-        | Instance::Stopping { next: Next::StayDown | Next::StartAgain | Next::Vanish, .. } => true,
+        | Instance::Needed { .. }
+        | Instance::Stopping {
+            next: Next::StayDown(_) | Next::StartAgain | Next::BackOff | Next::Vanish,
+            ..
+        } => true,
         Instance::Stopping { next: Next::End, .. }
         | Instance::Waiting { .. }
+        | Instance::Held { .. }
         | Instance::Unkillable { .. }
         | Instance::BackingOff { .. }
-        | Instance::Down => false,
+        | Instance::Down(_) => false,
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::formation::InstanceId;
 use crate::supervisor::event::{Action, Time};
-use crate::supervisor::instance::{Arrival, Failure, Instance, Next, Rest};
+use crate::supervisor::instance::{Arrival, Cause, Failure, Instance, Next, Rest};
 use crate::supervisor::machine::Supervisor;
 use crate::supervisor::meaning::{self, Order};
 use crate::supervisor::phase::Phase;
@@ -40,10 +40,15 @@ impl Supervisor {
             }
             (Phase::Running { .. }, _) => match meaning::orders(&self.roster, request) {
                 Ok(orders) => {
+                    if let Request::Start(_) = request {
+                        self.begun();
+                    }
                     self.waits.open(by, orders.len(), actions);
+                    let named: Vec<InstanceId> = orders.iter().map(|(id, _)| id.clone()).collect();
                     for (id, order) in orders {
                         self.obey(now, by, id, order, actions);
                     }
+                    self.answer_held(&named, actions);
                     self.forget_dropped();
                 }
                 Err(refusal) => actions.push(Action::Reply(by, Reply::Refused(refusal))),
@@ -68,7 +73,7 @@ impl Supervisor {
             None => {}
         }
         let answer = match order {
-            Order::Start(failure) => self.bring_up(&id, failure),
+            Order::Start(failure) => self.bring_up(now, &id, failure, actions),
             Order::Restart => self.bring_anew(now, &id, actions),
             Order::Stop => self.bring_down(now, &id, Rest::StayDown, actions),
             Order::Remove => self.bring_down(now, &id, Rest::Vanish, actions),
@@ -87,26 +92,42 @@ impl Supervisor {
     }
 
     /// Lets an instance run that is to run from now on.
-    fn bring_up(&mut self, id: &InstanceId, failure: Failure) -> Answer {
+    fn bring_up(
+        &mut self,
+        now: Time,
+        id: &InstanceId,
+        failure: Failure,
+        actions: &mut Vec<Action>,
+    ) -> Answer {
         let Some(member) = self.roster.get_mut(id) else {
-            self.enqueue(id, failure);
+            self.enqueue(now, id, failure, actions);
             return Answer::When(Wish::Up);
         };
         match &mut member.state {
-            Instance::Waiting { .. }
+            Instance::Held { .. }
+            | Instance::Waiting { .. }
             | Instance::Starting { arrival: Arrival::Runs | Arrival::IsStopped(Next::StartAgain), .. }
             | Instance::Stopping { next: Next::StartAgain, .. } => {}
             Instance::Starting {
-                arrival: Arrival::IsStopped(Next::End | Next::StayDown | Next::Vanish),
+                arrival: Arrival::IsStopped(Next::End | Next::StayDown(_) | Next::BackOff | Next::Vanish),
                 ..
             } => {
                 member.state = Instance::Starting { failure, arrival: Arrival::Runs };
             }
-            Instance::Stopping { next: next @ (Next::End | Next::StayDown | Next::Vanish), .. } => {
+            Instance::Stopping {
+                next: next @ (Next::End | Next::StayDown(_) | Next::BackOff | Next::Vanish),
+                ..
+            } => {
                 *next = Next::StartAgain;
+                member.ends = 0;
             }
-            Instance::BackingOff { .. } | Instance::Down => self.enqueue(id, failure),
+            Instance::BackingOff { .. } | Instance::Down(_) => {
+                member.ends = 0;
+                self.enqueue(now, id, failure, actions);
+            }
             Instance::Running { pid, .. } => return Answer::Now(Outcome::RunsAlready { pid: *pid }),
+            // The formation ends, so that nobody is asked for anything.
+            Instance::Needed { pid, .. } => return Answer::Now(Outcome::RunsAlready { pid: *pid }),
             Instance::Unkillable { rest, .. } => {
                 *rest = Rest::StayDown;
                 return Answer::Now(Outcome::Unkillable);
@@ -118,14 +139,19 @@ impl Supervisor {
     /// Lets an instance run that is spawned after this.
     fn bring_anew(&mut self, now: Time, id: &InstanceId, actions: &mut Vec<Action>) -> Answer {
         let again = Next::StartAgain;
-        match self.roster.get_mut(id).map(|member| &mut member.state) {
-            Some(Instance::Waiting { .. }) => {}
-            Some(Instance::Starting { arrival, .. }) => *arrival = Arrival::IsStopped(again),
-            Some(Instance::Running { .. }) => self.terminate(id, self.grace_ends(now), again, actions),
-            Some(Instance::Stopping { next, .. }) => *next = again,
-            Some(Instance::Unkillable { .. }) => return Answer::Now(Outcome::Unkillable),
-            Some(Instance::BackingOff { .. } | Instance::Down) | None => {
-                self.enqueue(id, Failure::StaysDown);
+        let Some(member) = self.roster.get_mut(id) else {
+            self.enqueue(now, id, Failure::StaysDown, actions);
+            return Answer::When(Wish::Up);
+        };
+        member.ends = 0;
+        match &mut member.state {
+            Instance::Held { .. } | Instance::Waiting { .. } => {}
+            Instance::Starting { arrival, .. } => *arrival = Arrival::IsStopped(again),
+            Instance::Running { .. } | Instance::Needed { .. } => self.terminate(now, id, again, actions),
+            Instance::Stopping { next, .. } => *next = again,
+            Instance::Unkillable { .. } => return Answer::Now(Outcome::Unkillable),
+            Instance::BackingOff { .. } | Instance::Down(_) => {
+                self.enqueue(now, id, Failure::StaysDown, actions);
             }
         }
         Answer::When(Wish::Up)
@@ -136,26 +162,36 @@ impl Supervisor {
         let Some(member) = self.roster.get_mut(id) else { return Answer::Now(Outcome::DownAlready) };
         let rest = if member.state.is_vanishing() { Rest::Vanish } else { rest };
         let after = match rest {
-            Rest::StayDown => Next::StayDown,
+            Rest::StayDown => Next::StayDown(Cause::Asked),
             Rest::Vanish => Next::Vanish,
         };
         match &mut member.state {
             Instance::Starting { arrival, .. } => *arrival = Arrival::IsStopped(after),
-            Instance::Running { .. } => self.terminate(id, self.grace_ends(now), after, actions),
+            Instance::Running { .. } | Instance::Needed { .. } => self.terminate(now, id, after, actions),
             Instance::Stopping { next, .. } => *next = after,
             Instance::Unkillable { rest: kept, .. } => {
                 *kept = rest;
                 return Answer::Now(Outcome::Unkillable);
             }
-            Instance::Waiting { .. } | Instance::BackingOff { .. } | Instance::Down => {
-                self.gone_after_all(id, rest);
+            Instance::Waiting { .. }
+            | Instance::Held { .. }
+            | Instance::BackingOff { .. }
+            | Instance::Down(_) => {
+                self.drop_waiting(id, rest, actions);
                 return Answer::Now(Outcome::DownAlready);
             }
         }
         Answer::When(Wish::Down)
     }
 
-    fn grace_ends(&self, now: Time) -> Time {
-        now.saturating_add(self.settings.grace)
+    /// Lets an instance be down of which nothing is alive. One that has ended before has not ended because of that.
+    fn drop_waiting(&mut self, id: &InstanceId, rest: Rest, actions: &mut Vec<Action>) {
+        self.services.leave(id, actions);
+        let is_down = self.roster.get(id).is_some_and(|member| member.state.is_down());
+        match rest {
+            Rest::StayDown if is_down => {}
+            Rest::StayDown => self.enter(id, Instance::Down(Cause::Asked)),
+            Rest::Vanish => self.roster.remove(id),
+        }
     }
 }

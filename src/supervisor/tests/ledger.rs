@@ -9,9 +9,10 @@ use std::time::Duration;
 use crate::formation::InstanceId;
 use crate::process::{Exit, Pid, Sender, Signal};
 use crate::procfile::ProcessType;
+use crate::supervisor::tests::courses::{Courses, End, Fate};
 use crate::supervisor::tests::wishes::{Asked, Wishes, World};
 use crate::supervisor::{
-    Action, Event, Group, Notice, Outcome, Receiver, Reply, Request, State, Supervisor, Time,
+    Action, Event, Group, Notice, Outcome, Receiver, Reply, Request, Settings, State, Supervisor, Time,
 };
 
 /// A request this close to the one before is the same request.
@@ -23,16 +24,16 @@ const UNKILLABLE: Duration = Duration::from_secs(2);
 /// What has happened so far.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    grace: Duration,
-    bodies: BTreeMap<InstanceId, Body>,
+    pub bodies: BTreeMap<InstanceId, Body>,
     /// How every instance ended the last time.
     exits: BTreeMap<InstanceId, Exit>,
     /// Until when what was sent to a group may take.
-    due: BTreeMap<InstanceId, Time>,
-    wishes: Wishes,
+    pub due: BTreeMap<InstanceId, Time>,
+    pub wishes: Wishes,
+    pub courses: Courses,
     /// The status that a success becomes once something could not be killed.
     success: i32,
-    stop: Option<Stop>,
+    pub stop: Option<Stop>,
     guard: Guard,
     escapees: Escapees,
     /// What instances were said to be stopped by.
@@ -62,6 +63,8 @@ pub enum Body {
     Ordered,
     Leader(Pid, Sent),
     Leftovers(Pid, Sent),
+    /// It is to be spawned again, at a time that is told.
+    Pausing(Option<Time>),
     /// It outlived SIGKILL: its leader, or others of its group.
     LostLeader(Pid),
     LostLeftovers(Pid),
@@ -77,9 +80,9 @@ pub enum Sent {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Stop {
+pub struct Stop {
     status: i32,
-    deadline: Time,
+    pub deadline: Time,
     /// When somebody last asked for it; the same request again does not count.
     requested: Option<Time>,
     force: Force,
@@ -107,12 +110,12 @@ impl Stop {
 }
 
 impl Ledger {
-    pub fn new(grace: Duration, types: Vec<ProcessType>) -> Self {
+    pub fn new(settings: Settings, types: Vec<ProcessType>) -> Self {
         Ledger {
-            grace,
             bodies: BTreeMap::new(),
             exits: BTreeMap::new(),
             due: BTreeMap::new(),
+            courses: Courses::new(settings),
             wishes: Wishes::new(types),
             success: 0,
             stop: None,
@@ -163,7 +166,7 @@ impl Ledger {
                 | Body::LostLeader(pid)
                 | Body::LostLeftovers(pid),
             ) => Some(*pid),
-            Some(Body::Waiting | Body::Ordered | Body::Gone) | None => None,
+            Some(Body::Waiting | Body::Ordered | Body::Pausing(_) | Body::Gone) | None => None,
         }
     }
 
@@ -177,11 +180,11 @@ impl Ledger {
         match self.bodies.get(id) {
             Some(Body::Leader(_, sent) | Body::Leftovers(_, sent)) => *sent,
             Some(Body::LostLeader(_) | Body::LostLeftovers(_)) => Sent::Kill,
-            Some(Body::Waiting | Body::Ordered | Body::Gone) | None => Sent::Nothing,
+            Some(Body::Waiting | Body::Ordered | Body::Pausing(_) | Body::Gone) | None => Sent::Nothing,
         }
     }
 
-    fn all(&self, which: impl Fn(&Body) -> bool) -> Vec<InstanceId> {
+    pub fn all(&self, which: impl Fn(&Body) -> bool) -> Vec<InstanceId> {
         self.bodies.iter().filter(|(_, body)| which(body)).map(|(id, _)| id.clone()).collect()
     }
 
@@ -209,12 +212,14 @@ impl Ledger {
             Event::EscapeesGone => self.escapees != Escapees::None,
             Event::GuardLost => self.guard == Guard::Present,
             Event::Drained => self.is_draining(),
-            Event::Ready { .. }
-            | Event::Probed { .. }
-            | Event::Extended { .. }
-            | Event::EndsSoon { .. }
-            | Event::Reached { .. }
-            | Event::NotReached { .. } => false,
+            Event::Ready { id, pid } => self.awaits_sign(id, *pid),
+            Event::Probed { id, pid, .. } => self.is_probed(id, *pid),
+            Event::Extended { id, pid, .. } => self.pid(id) == Some(*pid) && self.leaders().contains(id),
+            Event::EndsSoon { id, pid } => self.runs_as(id, *pid),
+            Event::Reached { service } => self.courses.known_service(service),
+            Event::NotReached { service, .. } => {
+                self.courses.known_service(service) && !self.courses.knows_trouble(service)
+            }
             Event::Asked { .. }
             | Event::Signalled { .. }
             | Event::MemoryRanOut { .. }
@@ -234,9 +239,17 @@ impl Ledger {
         if self.is_finished() {
             ensure(actions.is_empty(), "nothing follows the finish")?;
         }
+        self.begin_step();
         if self.is_fact(event) {
             self.learn(now, event);
         }
+        let is_finished = self.is_finished();
+        if actions.last() != Some(&Action::Suspend) && !is_finished {
+            self.pass(now, actions);
+            self.plan_stop_again(now, supervisor);
+        }
+        self.count_waiting();
+        self.end_if_over(now, supervisor)?;
         for (index, action) in actions.iter().enumerate() {
             match (action, actions.get(index + 1)) {
                 // A signal that somebody has asked for.
@@ -256,8 +269,19 @@ impl Ledger {
                         || !self.wishes.is_quitter(*by)
                         || matches!(actions.last(), Some(Action::Finish(_)));
                     ensure(is_last, "to quit is done when the formation has ended")?;
+                    if let Reply::Outcome(id, Outcome::Held) = reply {
+                        // Time may be up for it in the same step.
+                        let is_over = self.stop.is_some() || self.courses.lacking.contains(id);
+                        ensure(is_over || self.is_kept(id), "who is said to wait has to")?;
+                    }
                     let (bodies, exits, is_stopping) = (&self.bodies, &self.exits, self.stop.is_some());
-                    self.wishes.replied(*by, reply, event, &World { bodies, exits, is_stopping })?;
+                    let lacking = &self.courses.lacking;
+                    let world = World { bodies, exits, is_stopping, lacking };
+                    self.wishes.replied(*by, reply, event, &world)?;
+                }
+                (Action::Say(Notice::Unkillable { .. }), _) => {
+                    self.carry_out(now, event, action)?;
+                    self.end_if_over(now, supervisor)?;
                 }
                 _ => self.carry_out(now, event, action)?,
             }
@@ -268,7 +292,8 @@ impl Ledger {
         }
         self.check_rest(now)?;
         let (bodies, exits, is_stopping) = (&self.bodies, &self.exits, self.stop.is_some());
-        self.wishes.check_rest(&World { bodies, exits, is_stopping })?;
+        let lacking = &self.courses.lacking;
+        self.wishes.check_rest(&World { bodies, exits, is_stopping, lacking })?;
         self.check_status(supervisor)?;
         self.check_deadlines(now, supervisor)
     }
@@ -280,31 +305,51 @@ impl Ledger {
                 self.begin_stop(now, 0, Some(now));
             }
             Event::Asked { by, .. } if self.is_stopping() => self.wishes.asked_too_late(*by),
-            Event::Asked { by, request } => self.wishes.asked(*by, request, &mut self.bodies),
-            Event::Spawned { id, pid } => self.enter(id, Body::Leader(*pid, Sent::Nothing)),
-            Event::SpawnFailed { id, exit } => {
-                let ends_all = !self.wishes.is_doomed(id) && self.wishes.is_essential(id);
-                if !self.wishes.is_doomed(id) {
-                    self.wishes.give_up(id);
+            Event::Asked { by, request } => {
+                if let Request::Start(_) = request {
+                    self.courses.start_asked();
                 }
-                self.gone(id);
-                if ends_all {
-                    self.begin_stop(now, exit.status(), None);
+                let before = self.bodies.clone();
+                for (id, want) in self.wishes.asked(*by, request, &mut self.bodies) {
+                    self.courses.asked(&id, want, before.get(&id).copied());
+                }
+            }
+            Event::Spawned { id, pid } => {
+                self.enter(id, Body::Leader(*pid, Sent::Nothing));
+                self.courses.spawned(now, id);
+            }
+            Event::SpawnFailed { id, exit } => {
+                let counts = self.stop.is_none() && !self.wishes.is_doomed(id);
+                let is_essential = self.wishes.is_essential(id);
+                if counts && is_essential {
+                    let fate = self.courses.judge(id, End::NotStarted(*exit), Duration::ZERO);
+                    self.settle_or_stop(now, id, fate, *exit);
+                } else {
+                    if counts {
+                        self.wishes.give_up(id);
+                    }
+                    self.gone(id);
                 }
             }
             Event::Exited { id, exit, group } => {
                 self.exits.insert(id.clone(), *exit);
                 self.stopped_by.retain(|(stopped, _)| stopped != id);
-                let ends_all = !self.wishes.is_doomed(id);
+                let is_own = self.stop.is_none() && !self.wishes.is_doomed(id) && self.leaders().contains(id);
+                let ran = self.courses.ran(now, id);
+                let fate = is_own.then(|| self.courses.judge(id, End::Exited(*exit), ran));
                 match (self.bodies.get(id).copied(), group) {
                     (Some(Body::Leader(pid, sent)), Group::Inhabited) => {
                         self.enter(id, Body::Leftovers(pid, sent));
-                        self.begin_stop_if(ends_all, now, *exit);
+                        match fate {
+                            Some(Fate::EndsAll) => self.begin_stop(now, exit.status(), None),
+                            Some(fate) => self.sentence(id, fate),
+                            None => {}
+                        }
                     }
-                    (Some(Body::Leader(..)), Group::Empty) => {
-                        self.gone(id);
-                        self.begin_stop_if(ends_all, now, *exit);
-                    }
+                    (Some(Body::Leader(..)), Group::Empty) => match fate {
+                        Some(fate) => self.settle_or_stop(now, id, fate, *exit),
+                        None => self.gone(id),
+                    },
                     (Some(Body::LostLeader(pid)), Group::Inhabited) => {
                         self.enter(id, Body::LostLeftovers(pid));
                     }
@@ -326,18 +371,24 @@ impl Ledger {
             }
             Event::Resumed { asleep } => {
                 self.due.values_mut().for_each(|at| *at += *asleep);
+                self.courses.postpone(*asleep);
+                for body in self.bodies.values_mut() {
+                    if let Body::Pausing(Some(until)) = body {
+                        *until += *asleep;
+                    }
+                }
                 if let Some(stop) = &mut self.stop {
                     stop.deadline += *asleep;
                     stop.requested = stop.requested.map(|at| at + *asleep);
                 }
             }
-            Event::Ready { .. }
-            | Event::Probed { .. }
-            | Event::Extended { .. }
-            | Event::EndsSoon { .. }
-            | Event::Reached { .. }
-            | Event::NotReached { .. }
-            | Event::Stopped { .. }
+            Event::Ready { id, .. } => self.became_ready(now, id),
+            Event::Probed { id, verdict, .. } => self.probed(now, id, *verdict),
+            Event::Extended { id, by, .. } => self.extended(now, id, *by),
+            Event::EndsSoon { id, .. } => self.ends_soon(id),
+            Event::Reached { service } => self.courses.reached(service),
+            Event::NotReached { service, .. } => self.courses.not_reached(service),
+            Event::Stopped { .. }
             | Event::Signalled { .. }
             | Event::MemoryRanOut { .. }
             | Event::Drained
@@ -345,7 +396,7 @@ impl Ledger {
         }
     }
 
-    fn enter(&mut self, id: &InstanceId, body: Body) {
+    pub fn enter(&mut self, id: &InstanceId, body: Body) {
         self.bodies.insert(id.clone(), body);
     }
 
@@ -355,27 +406,38 @@ impl Ledger {
         if self.stop.is_some() {
             self.enter(id, Body::Gone);
         } else {
+            let was_lost = matches!(self.bodies.get(id), Some(Body::LostLeader(_) | Body::LostLeftovers(_)));
             let _: Asked = self.wishes.gone(id, &mut self.bodies);
+            match self.courses.sentences.remove(id) {
+                Some(fate) => self.settle(id, fate),
+                None if was_lost => self.ended_after_all(id),
+                None => {}
+            }
         }
     }
 
-    fn begin_stop_if(&mut self, ends_all: bool, now: Time, exit: Exit) {
-        if ends_all {
+    /// Nothing is left of an instance that nobody has asked to end.
+    fn settle_or_stop(&mut self, now: Time, id: &InstanceId, fate: Fate, exit: Exit) {
+        self.gone(id);
+        self.settle(id, fate);
+        if fate == Fate::EndsAll {
             self.begin_stop(now, exit.status(), None);
         }
     }
 
-    fn begin_stop(&mut self, now: Time, status: i32, requested: Option<Time>) {
+    pub fn begin_stop(&mut self, now: Time, status: i32, requested: Option<Time>) {
         match &mut self.stop {
             Some(stop) => stop.requested = stop.requested.or(requested),
             None => {
-                let deadline = now + self.grace;
+                let deadline = self.plan_stop(now);
                 let (force, output) = (Force::Grace, Output::Flowing);
                 let status = if status == 0 { self.success } else { status };
                 self.stop = Some(Stop { status, deadline, requested, force, output });
-                for body in self.bodies.values_mut().filter(|body| **body == Body::Waiting) {
+                let is_to_be = |body: &Body| matches!(body, Body::Waiting | Body::Pausing(_));
+                for body in self.bodies.values_mut().filter(|body| is_to_be(body)) {
                     *body = Body::Gone;
                 }
+                self.limit_dues(deadline);
             }
         }
     }
@@ -389,9 +451,14 @@ impl Ledger {
                     self.bodies.get(id) == Some(&Body::Waiting),
                     "an instance is spawned in its turn, once",
                 )?;
+                ensure(!self.is_held(id), "nothing is spawned before what it needs is there")?;
                 self.enter(id, Body::Ordered);
             }
             Action::Signal(id, signal) => {
+                let policy = self.courses.policy(&id.process);
+                // A request may have asked for it in the same step.
+                let is_doomed = self.wishes.is_doomed(id);
+                let is_spared = self.leaders().contains(id) && !is_doomed && self.is_needed(now, id);
                 let sent = match self.bodies.get_mut(id) {
                     Some(Body::Leader(_, sent) | Body::Leftovers(_, sent)) => sent,
                     Some(
@@ -399,6 +466,7 @@ impl Ledger {
                         | Body::Ordered
                         | Body::LostLeader(_)
                         | Body::LostLeftovers(_)
+                        | Body::Pausing(_)
                         | Body::Gone,
                     )
                     | None => {
@@ -407,7 +475,8 @@ impl Ledger {
                 };
                 let deadline = self.stop.map(|stop| stop.deadline);
                 match *signal {
-                    Signal::TERM => {
+                    signal if signal == policy.stop_signal => {
+                        ensure(!is_spared, "what others need ends after them")?;
                         let is_wanted = deadline.is_some() || self.wishes.is_doomed(id);
                         ensure(is_wanted, "SIGTERM is sent only to what is to be stopped")?;
                         ensure(
@@ -415,7 +484,9 @@ impl Ledger {
                             "SIGTERM is sent to a group once, and before SIGKILL",
                         )?;
                         *sent = Sent::Term;
-                        self.due.insert(id.clone(), deadline.unwrap_or(now + self.grace));
+                        let own = now + policy.grace;
+                        let due = deadline.map_or(own, |deadline| own.min(deadline).max(now));
+                        self.due.insert(id.clone(), due);
                     }
                     Signal::KILL => {
                         let own = self.due.get(id).copied().filter(|_| *sent == Sent::Term);
@@ -431,7 +502,10 @@ impl Ledger {
             Action::Say(notice) => self.hear(now, notice)?,
             // `saw` hands these to the book about requests.
             Action::Reply(..) | Action::Suspend => {}
-            Action::Probe { .. } | Action::Reach(_) | Action::LetGo(_) | Action::Announce(_) => {}
+            Action::Probe { id, pid, purpose } => self.probe(now, id, *pid, *purpose)?,
+            Action::Reach(service) => self.courses.reach(now, service)?,
+            Action::LetGo(service) => self.courses.leave(service)?,
+            Action::Announce(announcement) => self.announced(*announcement)?,
             Action::TerminateEscapees => {
                 ensure(self.nothing_alive(), "escapees are asked to end after the last end")?;
                 ensure(self.escapees == Escapees::Left, "escapees are asked to end once")?;
@@ -490,6 +564,7 @@ impl Ledger {
                 let is_leader = self.has_leader(id);
                 self.enter(id, if is_leader { Body::LostLeader(*pid) } else { Body::LostLeftovers(*pid) });
                 self.wishes.give_up(id);
+                self.courses.sentences.remove(id);
                 self.success = 1;
                 if let Some(stop) = &mut self.stop
                     && stop.status == 0
@@ -507,9 +582,23 @@ impl Ledger {
                 let due = |id| self.due.get(id).is_some_and(|at| *at <= now);
                 ensure(ids.iter().all(due), "only what is overdue is said to be")?;
             }
-            Notice::Stopping(_) | Notice::Leftovers { .. } => {
+            Notice::Stopping(..) => {
                 self.stopping()?;
             }
+            Notice::Leftovers { id, .. } => {
+                let is_known = self.stop.is_some() || self.courses.sentences.contains_key(id);
+                ensure(is_known, "leftovers are stopped")?;
+            }
+            Notice::Ready { .. }
+            | Notice::Restarting { .. }
+            | Notice::StartsAgain { .. }
+            | Notice::UsedUp { .. }
+            | Notice::OthersGoOn { .. }
+            | Notice::Waits { .. }
+            | Notice::WaitsInVain { .. }
+            | Notice::NotReached { .. }
+            | Notice::Reached { .. }
+            | Notice::Missing(_) => self.hear_of_policies(now, notice)?,
         }
         Ok(())
     }
@@ -522,11 +611,15 @@ impl Ledger {
             return Err(format!("broken: whatever is due is done, about {id} too"));
         }
         let Some(stop) = self.stop else {
-            let idle = self.ordered().is_empty() && self.bodies.values().any(|body| *body == Body::Waiting);
-            return ensure(!idle, "what waits is spawned as soon as nothing else is");
+            let waiting = self.all(|body| *body == Body::Waiting);
+            let idle = self.ordered().is_empty() && waiting.iter().any(|id| !self.is_held(id));
+            ensure(!idle, "what waits is spawned as soon as nothing else is")?;
+            return self.check_courses(now);
         };
+        self.check_stopped_courses()?;
         for (id, body) in &self.bodies {
             match body {
+                Body::Leader(_, Sent::Nothing) if self.is_needed(now, id) => {}
                 Body::Leader(_, sent) | Body::Leftovers(_, sent) if stop.output != Output::Finished => {
                     ensure(*sent != Sent::Nothing, &format!("a stop reaches all, {id} too"))?;
                     let late = stop.deadline <= now && *sent != Sent::Kill;
@@ -538,7 +631,9 @@ impl Ledger {
                 | Body::LostLeftovers(_)
                 | Body::Ordered
                 | Body::Gone => {}
-                Body::Waiting => return Err(format!("{id} waits although the formation stops")),
+                Body::Waiting | Body::Pausing(_) => {
+                    return Err(format!("{id} waits although the formation stops"));
+                }
             }
         }
         let patient = self.escapees == Escapees::Asked && now < stop.deadline;
@@ -551,8 +646,8 @@ impl Ledger {
         ensure(next.is_none_or(|at| at > now), "no deadline lies in the past")?;
         let stop_deadline = match self.stop {
             None => {
-                let due = self.due.values().min().copied();
-                ensure(next == due, "nothing is awaited but the end of what is being stopped")?;
+                let due = self.due.values().copied().chain(self.next_of_courses()).min();
+                ensure(next == due, "nothing is awaited but what has to happen by itself")?;
                 None
             }
             Some(Stop { output: Output::Finished, .. }) => {
@@ -584,12 +679,19 @@ impl Ledger {
                 (State::Running { pid, .. }, Some(Body::Leader(leader, Sent::Nothing))) => pid == *leader,
                 (State::Stopping { pid }, Some(_)) => self.pid(&status.id) == Some(pid),
                 (State::Down, Some(Body::Gone)) => true,
+                (State::Held, Some(Body::Waiting)) => self.is_held(&status.id),
+                (State::BackingOff { until }, Some(Body::Pausing(told))) => *told == Some(until),
                 (
-                    State::Starting | State::Running { .. } | State::BackingOff { .. } | State::Down,
+                    State::Starting
+                    | State::Held
+                    | State::Running { .. }
+                    | State::BackingOff { .. }
+                    | State::Down,
                     Some(_),
                 )
                 | (_, None) => false,
             };
+            let is_so = is_so && self.is_standing(&status);
             ensure(is_so, &format!("what is told of an instance is so, {status:?} too"))?;
         }
         Ok(())
@@ -633,7 +735,9 @@ impl Ledger {
 
     fn nothing_alive(&self) -> bool {
         let is_over = |body: &Body| match body {
-            Body::Waiting | Body::Gone | Body::LostLeader(_) | Body::LostLeftovers(_) => true,
+            Body::Waiting | Body::Pausing(_) | Body::Gone | Body::LostLeader(_) | Body::LostLeftovers(_) => {
+                true
+            }
             Body::Ordered | Body::Leader(..) | Body::Leftovers(..) => false,
         };
         self.bodies.values().all(is_over)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::process::Exit;
 use crate::supervisor::Event;
-use crate::supervisor::tests::transcript::{GRACE, Player};
+use crate::supervisor::tests::transcript::{GRACE, Player, settings_with};
 
 /// Every state, by a way into it.
 const STATES: &[&[&str]] = &[
@@ -131,18 +131,161 @@ const EVENTS: &[&str] = &[
     "+3600s spawned web.1 11",
 ];
 
+/// A policy of every sort.
+const POLICIES: &str = "
+    all: patience=50s supervised
+    web: restart=on-failure needs=db,env:DB ready=probe deadline=20s health=2 grace=3s
+    db: ready=notify deadline=40s on-exit=ignore stop-signal=SIGINT grace=9s
+    migrate: one-shot needs=db
+";
+
+/// What policies add, by a way into it that goes on from the one before or begins anew.
+const WAYS: &[(&str, &[&str])] = &[
+    ("held", &["start web.1 db.1"]),
+    ("down", &["ask 1: stop web.1"]),
+    ("held", &["start web.1 db.1"]),
+    ("needed and unready", &["spawned db.1 13"]),
+    ("too late", &["+40s"]),
+    ("held", &["start web.1 db.1", "spawned db.1 13"]),
+    ("held for a service", &["ready db.1 13"]),
+    ("held for one that is away", &["not-reached DB"]),
+    ("starting", &["reached DB"]),
+    ("being probed", &["spawned web.1 11"]),
+    ("unready", &["probed web.1 11 failed"]),
+    ("ready", &["+500ms", "probed web.1 11"]),
+    ("being examined", &["+10s"]),
+    ("failed once", &["probed web.1 11 failed"]),
+    ("unwell", &["+10s", "probed web.1 11 failed"]),
+    ("pausing", &["exited web.1 0"]),
+    ("held anew", &["+1s"]),
+    ("pausing longer", &["reached DB", "spawned web.1 11", "exited web.1 3"]),
+    ("late", &["+2s", "reached DB", "spawned web.1 11", "+20s"]),
+    ("late and killed", &["+3s"]),
+    ("leaving", &["start web.1", "reached DB", "spawned web.1 11", "exited web.1 3 leaving"]),
+    ("ending", &["start web.1", "reached DB", "spawned web.1 11", "ends-soon web.1 11"]),
+    ("at work", &["start db.1 migrate.1", "spawned db.1 13", "ready db.1 13", "spawned migrate.1 14"]),
+    ("needed by what works", &["SIGTERM"]),
+    ("leaving what was needed", &["exited db.1 0 leaving"]),
+    ("leaving what is done", &["start migrate.1", "spawned migrate.1 14", "exited migrate.1 0 leaving"]),
+    (
+        "done",
+        &[
+            "start migrate.1 db.1",
+            "spawned db.1 13",
+            "ready db.1 13",
+            "spawned migrate.1 14",
+            "exited migrate.1 0",
+        ],
+    ),
+    (
+        "waited for in vain",
+        &["start web.1 db.1 clock.1", "spawned db.1 13", "spawned clock.1 12", "exited db.1 0"],
+    ),
+    (
+        "needed",
+        &[
+            "start db.1",
+            "spawned db.1 13",
+            "ready db.1 13",
+            "start web.1",
+            "reached DB",
+            "spawned web.1 11",
+            "SIGTERM",
+        ],
+    ),
+    ("needed no more", &["exited web.1 0"]),
+];
+
+/// Every kind of event that may mean something to a policy.
+const EVENTS_OF_POLICIES: &[&str] = &[
+    "start worker.1 web.1",
+    "ask #: up",
+    "ask #: stop web.1",
+    "ask #: restart web.1",
+    "ask #: restart db",
+    "ask #: scale web=0",
+    "ask #: scale web+1",
+    "ask #: scale db=0",
+    "ask #: quit",
+    "spawned web.1 11",
+    "spawned db.1 13",
+    "spawn-failed web.1 127",
+    "exited web.1 0",
+    "exited web.1 3",
+    "exited web.1 3 leaving",
+    "exited db.1 0",
+    "exited db.1 3 leaving",
+    "exited migrate.1 0",
+    "emptied web.1",
+    "emptied db.1",
+    "ready db.1 13",
+    "ready web.1 11",
+    "probed web.1 11",
+    "probed web.1 11 failed",
+    "probed web.1 12",
+    "extended web.1 11 9s",
+    "extended db.1 13 90s",
+    "ends-soon web.1 11",
+    "ends-soon db.1 13",
+    "reached DB",
+    "not-reached DB",
+    "SIGTERM",
+    "SIGTSTP",
+    "resumed +60s",
+    "+600ms",
+    "+10s",
+    "+60s",
+    "+60s probed web.1 11",
+];
+
 #[test]
 fn every_event_is_answered_in_every_state() {
     for state in STATES {
-        let reached = reach(state);
-        for first in EVENTS {
-            let mut after_first = reached.clone();
-            after_first.play(&first.replace('#', "8"));
-            for second in EVENTS {
-                let mut player = after_first.clone();
-                player.play(&second.replace('#', "9"));
-                wind_down(player);
-            }
+        sweep(&reach(state), EVENTS);
+    }
+}
+
+#[test]
+fn every_event_is_answered_in_every_state_of_policies() {
+    for (_, player) in ways() {
+        sweep(&player, EVENTS_OF_POLICIES);
+    }
+}
+
+#[test]
+fn ways_lead_to_every_state_of_policies() {
+    let states: Vec<String> =
+        ways().iter().map(|(_, player)| format!("{:?}", player.supervisor).replace(' ', "")).collect();
+    let instance = "Held{ BackingOff{ Needed{ Down(Asked Down(Done Down(Ended next:BackOff next:StayDown(Done \
+                    next:StayDown(Ended";
+    let condition = "Unready{ Ready{ AtWork Ending Never At( UnderWay trouble:Some(Refused failures:1";
+    for name in instance.split_whitespace().chain(condition.split(' ')) {
+        assert!(states.iter().any(|state| state.contains(name)), "no state with {name}");
+    }
+}
+
+fn ways() -> Vec<(&'static str, Player)> {
+    let mut player = Player::with(settings_with(POLICIES));
+    let way = |(name, steps): &(&'static str, &[&'static str])| {
+        if steps[0].starts_with("start") {
+            player = Player::with(settings_with(POLICIES));
+        }
+        for step in *steps {
+            player.play(step);
+        }
+        (*name, player.clone())
+    };
+    WAYS.iter().map(way).collect()
+}
+
+fn sweep(reached: &Player, events: &[&str]) {
+    for first in events {
+        let mut after_first = reached.clone();
+        after_first.play(&first.replace('#', "8"));
+        for second in events {
+            let mut player = after_first.clone();
+            player.play(&second.replace('#', "9"));
+            wind_down(player);
         }
     }
 }
@@ -152,8 +295,8 @@ fn table_names_every_state_once() {
     let states: BTreeSet<String> =
         STATES.iter().map(|state| format!("{:?}", reach(state).supervisor)).collect();
     assert_eq!(states.len(), STATES.len());
-    // `BackingOff` is for restarts.
-    let next = "Runs IsStopped( next:End next:StayDown next:StartAgain next:Vanish rest:StayDown rest:Vanish";
+    let next =
+        "Runs IsStopped( next:End next:StayDown( next:StartAgain next:Vanish rest:StayDown rest:Vanish";
     let instance = "Waiting{ Starting{ Running{ Stopping{ Unkillable{ Down Alive Ended( Terminated{ Killed{";
     let whole =
         "phase:Running{ phase:Stopping{ phase:Draining{ phase:Finished asked:Never asked:Once( asked:Twice(";

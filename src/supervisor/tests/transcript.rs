@@ -10,13 +10,16 @@
 use std::time::Duration;
 
 use crate::formation::{InstanceId, Target};
-use crate::policy::{Endpoint, Policies, Service};
+use crate::policy::{
+    Endpoint, Health, Kind, Need, OnExit, Policies, Policy, Probe, Readiness, Restart, Service, Sign,
+};
 use crate::process::{Exit, Pid, Sender, Signal};
 use crate::procfile::ProcessType;
 use crate::supervisor::tests::ledger::Ledger;
 use crate::supervisor::{
-    Action, Announcement, Audience, Event, Group, Notice, Outcome, Purpose, Receiver, Refusal, Reply,
-    Request, RequestId, Settings, State, Status, StopCause, Supervisor, Time, Trouble, Verdict,
+    Action, Announcement, Audience, Event, Group, Manner, Notice, Outcome, Purpose, Receiver, Refusal, Reply,
+    Request, RequestId, Settings, Standing, State, Status, StopCause, Supervisor, Time, Trouble, Verdict,
+    Who, Why,
 };
 
 /// The grace period of all transcripts that do not name one.
@@ -37,7 +40,17 @@ pub fn check(transcript: &str) {
 /// Like [`check`], with another grace period.
 #[track_caller]
 pub fn check_with_grace(grace: Duration, transcript: &str) {
-    let mut player = Player::new(grace);
+    play(Player::new(grace), transcript);
+}
+
+/// Like [`check`], with policies as [`settings_with`] reads them.
+#[track_caller]
+pub fn check_with(policies: &str, transcript: &str) {
+    play(Player::with(settings_with(policies)), transcript);
+}
+
+#[track_caller]
+fn play(mut player: Player, transcript: &str) {
     let mut expected = Vec::new();
     let mut actual = Vec::new();
     for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -68,9 +81,14 @@ pub struct Player {
 
 impl Player {
     pub fn new(grace: Duration) -> Self {
+        Player::with(settings(grace))
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        let types = if settings.policies.is_empty() { types() } else { all_types() };
         Player {
-            supervisor: Supervisor::new(settings(grace), types()),
-            ledger: Ledger::new(grace, types()),
+            supervisor: Supervisor::new(settings.clone(), types.clone()),
+            ledger: Ledger::new(settings, types),
             now: Duration::ZERO,
             own: OWN,
             history: Vec::new(),
@@ -151,6 +169,11 @@ fn align(rows: &[(String, String)]) -> String {
     rows.iter()
         .map(|(event, actions)| format!("{event:width$} -> {actions}").trim_end().to_owned() + "\n")
         .collect()
+}
+
+/// The event that a step of the language writes, if it lets no time pass.
+pub fn step(text: &str) -> Event {
+    event(&text.split_whitespace().collect::<Vec<_>>())
 }
 
 fn event(words: &[&str]) -> Event {
@@ -252,6 +275,79 @@ fn settings(grace: Duration) -> Settings {
 
 fn types() -> Vec<ProcessType> {
     TYPES.iter().map(|name| ProcessType::new(name).unwrap()).collect()
+}
+
+/// The types of a formation with policies: there are more to be needed.
+fn all_types() -> Vec<ProcessType> {
+    let needed = ["db", "migrate"].iter().map(|name| ProcessType::new(name).unwrap());
+    types().into_iter().chain(needed).collect()
+}
+
+/// Returns the settings that policies write, `web: restart=always needs=db,env:X; db: ready=probe`. What concerns
+/// the formation is said of `all`: `all: patience=9s supervised seed=7`.
+pub fn settings_with(policies: &str) -> Settings {
+    let mut all = settings(GRACE);
+    for text in policies.split([';', '\n']).map(str::trim).filter(|text| !text.is_empty()) {
+        let Some((name, words)) = text.split_once(':') else { panic!("no colon in `{text}`") };
+        if name == "all" {
+            words.split_whitespace().for_each(|word| set_for_all(&mut all, word));
+            continue;
+        }
+        let mut policy = Policy::new(all.grace);
+        words.split_whitespace().for_each(|word| set(&mut policy, word));
+        all.policies.insert(ProcessType::new(name).unwrap(), policy);
+    }
+    all
+}
+
+fn set_for_all(settings: &mut Settings, word: &str) {
+    match word.split_once('=') {
+        Some(("patience", patience)) => settings.patience = duration(patience),
+        Some(("seed", seed)) => settings.seed = Some(seed.parse().unwrap()),
+        None if word == "supervised" => settings.audience = Audience::Supervisor,
+        _ => panic!("no such setting: `{word}`"),
+    }
+}
+
+fn set(policy: &mut Policy, word: &str) {
+    let (key, value) = word.split_once('=').unwrap_or((word, ""));
+    match (key, value) {
+        ("one-shot", "") => policy.kind = Kind::OneShot,
+        ("restart", "never") => policy.restart = Restart::Never,
+        ("restart", "on-failure") => policy.restart = Restart::OnFailure,
+        ("restart", "always") => policy.restart = Restart::Always,
+        ("on-exit", "stop-all") => policy.on_exit = OnExit::StopAll,
+        ("on-exit", "ignore") => policy.on_exit = OnExit::Ignore,
+        ("stop-signal", name) => policy.stop_signal = signal(name),
+        ("grace", time) => policy.grace = duration(time),
+        ("needs", names) => policy.needs = names.split(',').map(need).collect(),
+        ("ready", sign) => policy.ready = Some(readiness(sign)),
+        ("deadline", time) => policy.ready.as_mut().unwrap().deadline = duration(time),
+        ("health", failures) => policy.health = Some(health(failures.parse().unwrap())),
+        _ => panic!("no such policy: `{word}`"),
+    }
+}
+
+fn need(name: &str) -> Need {
+    match name.strip_prefix("env:") {
+        Some(variable) => Need::Service(service(variable)),
+        None => Need::Process(ProcessType::new(name).unwrap()),
+    }
+}
+
+fn readiness(sign: &str) -> Readiness {
+    let sign = match sign {
+        "probe" => Sign::Probe(Probe::Port),
+        "log" => Sign::Log("listening".into()),
+        "notify" => Sign::Notify,
+        _ => panic!("no such sign: `{sign}`"),
+    };
+    let (interval, timeout, deadline) = (Readiness::INTERVAL, Readiness::TIMEOUT, Readiness::DEADLINE);
+    Readiness { sign, interval, timeout, deadline }
+}
+
+fn health(failures: u32) -> Health {
+    Health { probe: Probe::Port, interval: Health::INTERVAL, timeout: Health::TIMEOUT, failures }
 }
 
 /// The instance `web.1`.
@@ -396,6 +492,7 @@ fn show_reply(by: u64, reply: &Reply) -> String {
         Outcome::Signalled => "signalled".into(),
         Outcome::NotSignalled => "not signalled".into(),
         Outcome::NotStarted { exit } => format!("not started {}", show_exit(*exit)),
+        Outcome::Held => "held".into(),
         Outcome::Overtaken => "overtaken".into(),
         Outcome::Unkillable => "unkillable".into(),
     };
@@ -421,9 +518,10 @@ fn show_exit(exit: Exit) -> String {
 
 /// `web.1 running 11, web.2 down`, with `restarted 2` and `after 3` (its last end) where there is something to say.
 fn show_status(all: &[Status]) -> String {
-    let each = all.iter().map(|Status { id, state, restarts, last_exit }| {
+    let each = all.iter().map(|Status { id, state, standing, waits_for, restarts, last_exit }| {
         let state = match state {
             State::Starting => "starting".to_owned(),
+            State::Held => format!("held for {}", waits_for.join(" ")),
             State::Running { pid, since } => format!("running {pid} since {}", show_duration(*since)),
             State::Stopping { pid } => format!("stopping {pid}"),
             State::BackingOff { until } => format!("backing off until {}", show_duration(*until)),
@@ -431,25 +529,74 @@ fn show_status(all: &[Status]) -> String {
         };
         let restarted = if *restarts == 0 { String::new() } else { format!(" restarted {restarts}") };
         let after = last_exit.map_or_else(String::new, |exit| format!(" after {}", show_exit(exit)));
-        format!("{id} {state}{restarted}{after}")
+        let standing = match standing {
+            Standing::NotAsked => "",
+            Standing::Unready => " unready",
+            Standing::Ready => " ready",
+            Standing::Done => " done",
+        };
+        format!("{id} {state}{standing}{restarted}{after}")
     });
     each.collect::<Vec<_>>().join(", ")
 }
 
 fn show_notice(notice: &Notice) -> String {
     match notice {
-        Notice::Stopping(StopCause::Signal(signal)) => format!("stopping for {signal}"),
-        Notice::Stopping(StopCause::Quit) => "stopping for quit".into(),
-        Notice::Stopping(StopCause::Ended(id)) => format!("stopping for {id}"),
-        Notice::Stopping(StopCause::NotStarted(id)) => format!("stopping without {id}"),
-        Notice::Stopping(StopCause::OutputClosed) => "stopping for output".into(),
-        Notice::Stopping(StopCause::GuardLost) => "stopping for guard".into(),
+        Notice::Stopping(cause, Manner::AtOnce) => format!("stopping {}", show_cause(cause)),
+        Notice::Stopping(cause, Manner::ByPolicy) => format!("stopping by policy {}", show_cause(cause)),
         Notice::Forced(signal) => format!("forced by {signal}"),
         Notice::Overdue { ids, .. } => format!("overdue {}", show_all(ids)),
         Notice::Stopped { id, signal } => format!("stopped {id} {signal}"),
         Notice::Leftovers { id, .. } => format!("leftovers {id}"),
         Notice::OutOfMemory { kills } => format!("out-of-memory {kills}"),
         Notice::Unkillable { id, pid } => format!("unkillable {id} {pid}"),
+        Notice::Ready { id, after } => format!("ready {id} after {}", show_duration(*after)),
+        Notice::Restarting { id, why } => format!("restarting {id} {}", show_why(why)),
+        Notice::StartsAgain { id, why, pause, ends } => {
+            format!("back in {} {id} {} ({ends})", show_duration(*pause), show_why(why))
+        }
+        Notice::UsedUp { id, why } => format!("used up {id} {}", show_why(why)),
+        Notice::OthersGoOn { id, why } => format!("others go on {id} {}", show_why(why)),
+        Notice::Waits { who, needs } => format!("{} waits for {}", show_who(who), show_all(needs)),
+        Notice::WaitsInVain { who, id } => format!("{} waits in vain for {id}", show_who(who)),
+        Notice::NotReached { service, .. } => format!("no {}", service.name),
+        Notice::Reached { service, after } => format!("{} after {}", service.name, show_duration(*after)),
+        Notice::Missing(services) => {
+            let missing = |(service, after): &(Service, Duration)| {
+                format!("{} {}", service.name, show_duration(*after))
+            };
+            format!("missing {}", services.iter().map(missing).collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+fn show_cause(cause: &StopCause) -> String {
+    match cause {
+        StopCause::Signal(signal) => format!("for {signal}"),
+        StopCause::Quit => "for quit".into(),
+        StopCause::Ended(id) => format!("for {id}"),
+        StopCause::NotStarted(id) => format!("without {id}"),
+        StopCause::Failed(id, why) => format!("for {id} {}", show_why(why)),
+        StopCause::Missing(service) => format!("without {}", service.name),
+        StopCause::NothingLeft => "for nothing".into(),
+        StopCause::OutputClosed => "for output".into(),
+        StopCause::GuardLost => "for guard".into(),
+    }
+}
+
+fn show_why(why: &Why) -> String {
+    match why {
+        Why::Ended(exit) => show_exit(*exit),
+        Why::NotStarted(exit) => format!("unstarted {}", show_exit(*exit)),
+        Why::Late { .. } => "late".into(),
+        Why::Unwell { failures, .. } => format!("unwell {failures}"),
+    }
+}
+
+fn show_who(who: &Who) -> String {
+    match who {
+        Who::Instance(id) => id.to_string(),
+        Who::Type(process) => process.to_string(),
     }
 }
 

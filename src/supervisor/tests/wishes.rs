@@ -92,7 +92,12 @@ impl Wishes {
     }
 
     /// Takes a request to a formation that runs.
-    pub fn asked(&mut self, by: RequestId, request: &Request, bodies: &mut BTreeMap<InstanceId, Body>) {
+    pub fn asked(
+        &mut self,
+        by: RequestId,
+        request: &Request,
+        bodies: &mut BTreeMap<InstanceId, Body>,
+    ) -> BTreeMap<InstanceId, Want> {
         match self.read(request) {
             _ if *request == Request::Quit => self.quit(by, bodies),
             None => self.asked_too_late(by),
@@ -100,9 +105,21 @@ impl Wishes {
                 for (id, want) in &meant {
                     self.want(id, *want, bodies);
                 }
-                self.claims.insert(by, meant);
+                self.claims.insert(by, meant.clone());
+                return meant;
             }
         }
+        BTreeMap::new()
+    }
+
+    /// Returns whether it is there only until it has ended.
+    pub fn is_leaving(&self, id: &InstanceId) -> bool {
+        self.wanted.get(id) == Some(&Wanted::Away)
+    }
+
+    /// Takes the news that procman itself wants it to be spawned.
+    pub fn make_essential(&mut self, id: &InstanceId) {
+        self.essential.insert(id.clone());
     }
 
     pub fn quit(&mut self, by: RequestId, bodies: &BTreeMap<InstanceId, Body>) {
@@ -121,7 +138,7 @@ impl Wishes {
         let body = bodies.get(id).copied();
         let wanted = match (want, body) {
             (Want::Told, _) => return,
-            (Want::Start | Want::Up | Want::Anew, None | Some(Body::Gone)) => {
+            (Want::Start | Want::Up | Want::Anew, None | Some(Body::Gone | Body::Pausing(_))) => {
                 bodies.insert(id.clone(), Body::Waiting);
                 self.set_essential(id, want);
                 Wanted::Up
@@ -142,11 +159,11 @@ impl Wishes {
             (Want::Start | Want::Up | Want::Anew, Some(Body::LostLeader(_) | Body::LostLeftovers(_))) => {
                 Wanted::Down
             }
-            (Want::Down, None | Some(Body::Waiting | Body::Gone)) => {
+            (Want::Down, None | Some(Body::Waiting | Body::Pausing(_) | Body::Gone)) => {
                 bodies.insert(id.clone(), Body::Gone);
                 Wanted::Down
             }
-            (Want::Away, None | Some(Body::Waiting | Body::Gone)) => {
+            (Want::Away, None | Some(Body::Waiting | Body::Pausing(_) | Body::Gone)) => {
                 bodies.remove(id);
                 self.wanted.remove(id);
                 return;
@@ -170,7 +187,7 @@ impl Wishes {
         }
     }
 
-    fn doom(&mut self, id: &InstanceId) {
+    pub fn doom(&mut self, id: &InstanceId) {
         self.doomed.insert(id.clone());
         self.essential.remove(id);
     }
@@ -326,7 +343,12 @@ impl Wishes {
             Outcome::NotSignalled => want == Want::Told && !has_group,
             Outcome::NotStarted { exit } => {
                 let failed = Event::SpawnFailed { id: id.clone(), exit };
-                wants_up && *event == failed
+                let lacks = world.lacking.contains(id) && exit == Exit::Code(1);
+                wants_up && (*event == failed || lacks)
+            }
+            Outcome::Held => {
+                let is_over = world.is_stopping || world.lacking.contains(id);
+                wants_up && (body == Some(Body::Waiting) || is_over)
             }
             Outcome::Overtaken => {
                 let wanted = self.wanted.get(id).copied();
@@ -349,12 +371,17 @@ impl Wishes {
                 (Want::Start | Want::Up | Want::Anew, Some(body)) => match body {
                     Body::Waiting | Body::Ordered | Body::Leftovers(..) => !world.is_stopping,
                     Body::Leader(_, sent) => *sent != Sent::Nothing && !world.is_stopping,
-                    Body::LostLeader(_) | Body::LostLeftovers(_) | Body::Gone => false,
+                    Body::Pausing(_) | Body::LostLeader(_) | Body::LostLeftovers(_) | Body::Gone => false,
                 },
                 (Want::Down | Want::Away, Some(body)) => match body {
                     Body::Ordered | Body::Leftovers(..) => true,
-                    Body::Leader(_, sent) => *sent != Sent::Nothing,
-                    Body::Waiting | Body::LostLeader(_) | Body::LostLeftovers(_) | Body::Gone => false,
+                    // Others may need it until then.
+                    Body::Leader(_, sent) => *sent != Sent::Nothing || world.is_stopping,
+                    Body::Waiting
+                    | Body::Pausing(_)
+                    | Body::LostLeader(_)
+                    | Body::LostLeftovers(_)
+                    | Body::Gone => false,
                 },
                 (Want::Told, _) | (_, None) => false,
             };
@@ -368,8 +395,8 @@ impl Wishes {
                 (Wanted::Up, Some(body)) => {
                     !matches!(body, Body::Gone | Body::LostLeader(_) | Body::LostLeftovers(_))
                 }
-                (Wanted::Down, Some(body)) => *body != Body::Waiting,
-                (Wanted::Away, Some(body)) => !matches!(body, Body::Waiting | Body::Gone),
+                (Wanted::Down, Some(body)) => !matches!(body, Body::Waiting | Body::Pausing(_)),
+                (Wanted::Away, Some(body)) => !matches!(body, Body::Waiting | Body::Pausing(_) | Body::Gone),
                 (Wanted::Up | Wanted::Down | Wanted::Away, None) => false,
             };
             ensure(may_be, &format!("what is asked for comes about, {wanted:?} for {id} too"))?;
@@ -386,4 +413,6 @@ pub struct World<'a> {
     pub bodies: &'a BTreeMap<InstanceId, Body>,
     pub exits: &'a BTreeMap<InstanceId, Exit>,
     pub is_stopping: bool,
+    /// Those that a service was missing for until now.
+    pub lacking: &'a BTreeSet<InstanceId>,
 }

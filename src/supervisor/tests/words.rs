@@ -2,31 +2,38 @@
 
 use std::time::Duration;
 
+use crate::policy::{Endpoint, Service};
 use crate::process::{Exit, Pid, Signal};
 use crate::procfile::ProcessType;
 use crate::supervisor::tests::transcript::id;
-use crate::supervisor::{Notice, Outcome, Refusal, StopCause};
+use crate::supervisor::{Manner, Notice, Outcome, Refusal, StopCause, Trouble, Who, Why};
 
 #[test]
 fn every_notice_has_its_words() {
     let grace = Duration::from_millis(2500);
     let table = [
         (
-            Notice::Stopping(StopCause::Signal(Signal::TERM)),
+            Notice::Stopping(StopCause::Signal(Signal::TERM), Manner::AtOnce),
             "SIGTERM received, sending SIGTERM to all processes",
         ),
-        (Notice::Stopping(StopCause::Quit), "asked to quit, sending SIGTERM to all processes"),
-        (Notice::Stopping(StopCause::Ended(id("web.1"))), "web.1 ended, sending SIGTERM to all processes"),
         (
-            Notice::Stopping(StopCause::NotStarted(id("web.1"))),
+            Notice::Stopping(StopCause::Quit, Manner::AtOnce),
+            "asked to quit, sending SIGTERM to all processes",
+        ),
+        (
+            Notice::Stopping(StopCause::Ended(id("web.1")), Manner::AtOnce),
+            "web.1 ended, sending SIGTERM to all processes",
+        ),
+        (
+            Notice::Stopping(StopCause::NotStarted(id("web.1")), Manner::AtOnce),
             "web.1 does not run, sending SIGTERM to all processes",
         ),
         (
-            Notice::Stopping(StopCause::OutputClosed),
+            Notice::Stopping(StopCause::OutputClosed, Manner::AtOnce),
             "nobody reads the output, sending SIGTERM to all processes",
         ),
         (
-            Notice::Stopping(StopCause::GuardLost),
+            Notice::Stopping(StopCause::GuardLost, Manner::AtOnce),
             "the guard process is gone, sending SIGTERM to all processes",
         ),
         (Notice::Forced(Signal::INT), "SIGINT received again, sending SIGKILL to all processes"),
@@ -73,6 +80,94 @@ fn every_notice_has_its_words() {
 }
 
 #[test]
+fn every_notice_about_policies_has_its_words() {
+    let (web, process) = (|| id("web.1"), |name| ProcessType::new(name).unwrap());
+    let port = Endpoint::Tcp { host: "localhost".into(), port: 5432 };
+    let database = || Service { name: "DATABASE_URL".into(), endpoint: Ok(port.clone()) };
+    let (one, fractions) = (Duration::from_secs(1), Duration::from_millis(4249));
+    let ended = Why::Ended(Exit::Code(1));
+    let late = |trouble| Why::Late { within: Duration::from_secs(60), trouble };
+    let unwell = |failures| Why::Unwell { failures, trouble: Trouble::Refused };
+    let stopping = |cause| Notice::Stopping(cause, Manner::ByPolicy);
+    let table = [
+        (
+            Notice::StartsAgain { id: web(), why: ended, pause: fractions, ends: 3 },
+            "web.1 exited with code 1, starts again in 4.2 s (3 of 10 ends in a row)",
+        ),
+        (
+            Notice::StartsAgain { id: web(), why: Why::NotStarted(Exit::Code(127)), pause: one, ends: 1 },
+            "web.1 could not be started (status 127), starts again in 1 s (1 of 10 ends in a row)",
+        ),
+        (
+            Notice::UsedUp { id: web(), why: ended },
+            "web.1 exited with code 1 and is not started again: that was the tenth end in a row",
+        ),
+        (
+            Notice::OthersGoOn { id: web(), why: Why::Ended(Exit::Signal(Signal(11))) },
+            "web.1 terminated by SIGSEGV, the others go on",
+        ),
+        (
+            Notice::OthersGoOn { id: web(), why: late(None) },
+            "web.1 was not ready within 60 s, stopping it, the others go on",
+        ),
+        (
+            Notice::Restarting { id: web(), why: late(Some(Trouble::Status(503))) },
+            "web.1 was not ready within 60 s (HTTP status 503), restarting it",
+        ),
+        (
+            Notice::Restarting { id: web(), why: unwell(3) },
+            "web.1 failed 3 health checks in a row (connection refused), restarting it",
+        ),
+        (
+            Notice::Restarting { id: web(), why: unwell(1) },
+            "web.1 failed a health check (connection refused), restarting it",
+        ),
+        (Notice::Ready { id: web(), after: Duration::from_millis(1250) }, "web.1 is ready after 1.3 s"),
+        (Notice::Ready { id: web(), after: Duration::from_millis(49) }, "web.1 is ready after 0 s"),
+        (
+            Notice::Waits { who: Who::Instance(web()), needs: vec![process("db"), process("migrate")] },
+            "web.1 waits for db, migrate",
+        ),
+        (Notice::Waits { who: Who::Type(process("web")), needs: vec![process("db")] }, "web waits for db"),
+        (
+            Notice::WaitsInVain { who: Who::Instance(web()), id: id("db.1") },
+            "web.1 waits for db.1, which has ended",
+        ),
+        (
+            Notice::NotReached { service: database(), trouble: Trouble::Refused },
+            "waiting for DATABASE_URL (localhost:5432): connection refused",
+        ),
+        (
+            Notice::Reached { service: database(), after: Duration::from_millis(3200) },
+            "DATABASE_URL (localhost:5432) accepts connections after 3.2 s",
+        ),
+        (
+            Notice::Missing(vec![
+                (database(), Duration::from_secs(60)),
+                (
+                    Service { name: "/run/cache".into(), endpoint: Ok(Endpoint::Unix("/run/cache".into())) },
+                    one,
+                ),
+            ]),
+            "still missing: DATABASE_URL (localhost:5432) for 60 s, /run/cache for 1 s",
+        ),
+        (stopping(StopCause::Signal(Signal::TERM)), "SIGTERM received, stopping all processes"),
+        (
+            stopping(StopCause::Failed(web(), late(Some(Trouble::Refused)))),
+            "web.1 was not ready within 60 s (connection refused), stopping all processes",
+        ),
+        (
+            stopping(StopCause::Missing(database())),
+            "DATABASE_URL (localhost:5432) accepts no connections, stopping all processes",
+        ),
+        (stopping(StopCause::NothingLeft), "nothing runs any more, stopping all processes"),
+    ];
+    for (notice, words) in table {
+        assert_eq!(notice.to_string(), words);
+    }
+}
+
+#[test]
 fn every_outcome_has_its_words() {
     let (pid, exit) = (Pid(11), Exit::Code(127));
     let table = [
@@ -83,6 +178,7 @@ fn every_outcome_has_its_words() {
         (Outcome::Signalled, "signalled", true),
         (Outcome::NotSignalled, "does not run, so no signal was sent", false),
         (Outcome::NotStarted { exit }, "could not be started (status 127)", false),
+        (Outcome::Held, "waits for what it needs", true),
         (Outcome::Overtaken, "was overtaken by another request or by the formation's end", false),
         (Outcome::Unkillable, "cannot be killed", false),
     ];

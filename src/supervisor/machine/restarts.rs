@@ -1,0 +1,216 @@
+//! What follows when an instance does not go on: it comes back, it stays down, or all others end as well.
+
+use crate::formation::InstanceId;
+use crate::policy::{Kind, OnExit, Restart};
+use crate::process::{Exit, Pid};
+use crate::supervisor::backoff::{self, BUDGET, STEADY};
+use crate::supervisor::event::{Action, Group, Time};
+use crate::supervisor::instance::{Cause, Failure, Instance, Leader, Next};
+use crate::supervisor::machine::Supervisor;
+use crate::supervisor::notice::{Notice, StopCause, Why};
+use crate::supervisor::phase::Phase;
+use crate::supervisor::request::Outcome;
+
+/// What is known of ends that were not the end of all.
+#[derive(Clone, Debug, Default)]
+pub struct Ends {
+    /// The first status of them that is none of success.
+    failure: Option<i32>,
+    news: News,
+}
+
+/// Whether one of them may have been the last one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum News {
+    #[default]
+    None,
+    Ended,
+}
+
+impl Ends {
+    fn remember(&mut self, status: i32) {
+        if status != 0 {
+            self.failure.get_or_insert(status);
+        }
+    }
+}
+
+/// What is to become of an instance that does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It has done what it is for.
+    Done,
+    /// It is started again.
+    Again,
+    /// It stays down, and the others go on.
+    Stays,
+    /// The formation ends with it.
+    EndsAll,
+}
+
+impl Fate {
+    /// Returns what follows once nothing of it is alive.
+    pub fn next(self) -> Next {
+        match self {
+            Fate::Done => Next::StayDown(Cause::Done),
+            Fate::Again => Next::BackOff,
+            Fate::Stays => Next::StayDown(Cause::Ended),
+            Fate::EndsAll => Next::End,
+        }
+    }
+}
+
+impl Supervisor {
+    /// Decides what is to become of an instance that does not go on after it ran for so long, and counts its ends.
+    pub(super) fn fate(&mut self, id: &InstanceId, why: Why, ran: Time, actions: &mut Vec<Action>) -> Fate {
+        let policy = self.rules.of(&id.process);
+        let (kind, restart, on_exit) = (policy.kind, policy.restart, policy.on_exit);
+        let others = self.roster.members().any(|member| member.id != *id && !member.state.is_down());
+        let Some(member) = self.roster.get_mut(id) else { return Fate::Stays };
+        if (kind, why) == (Kind::OneShot, Why::Ended(Exit::Code(0))) {
+            member.ends = 0;
+            return Fate::Done;
+        }
+        let comes_back = match (why, restart) {
+            (Why::Unwell { .. }, _) | (_, Restart::Always) => true,
+            (Why::Late { .. }, Restart::OnFailure) => true,
+            (Why::Ended(exit) | Why::NotStarted(exit), Restart::OnFailure) => exit != Exit::Code(0),
+            (Why::Late { .. } | Why::Ended(_) | Why::NotStarted(_), Restart::Never) => false,
+        };
+        if comes_back {
+            member.ends = match why {
+                // It ran, but was not ready for a moment of it.
+                Why::Late { .. } => member.ends,
+                Why::Ended(_) | Why::NotStarted(_) | Why::Unwell { .. } if ran < STEADY => member.ends,
+                Why::Ended(_) | Why::NotStarted(_) | Why::Unwell { .. } => 0,
+            };
+            member.ends += 1;
+            if member.ends < BUDGET {
+                return Fate::Again;
+            }
+            actions.push(Action::Say(Notice::UsedUp { id: id.clone(), why }));
+        }
+        match on_exit {
+            OnExit::StopAll => Fate::EndsAll,
+            OnExit::Ignore => {
+                self.ends.remember(why.status());
+                if !comes_back && others {
+                    actions.push(Action::Say(Notice::OthersGoOn { id: id.clone(), why }));
+                }
+                Fate::Stays
+            }
+        }
+    }
+
+    /// The leader of one that nobody has asked to end has ended.
+    #[expect(clippy::too_many_arguments, reason = "all of it is what is known of one end")]
+    pub(super) fn ended_by_itself(
+        &mut self,
+        now: Time,
+        id: &InstanceId,
+        pid: Pid,
+        ran: Time,
+        exit: Exit,
+        group: Group,
+        actions: &mut Vec<Action>,
+    ) {
+        if group == Group::Inhabited {
+            actions.push(Action::Say(Notice::Leftovers { id: id.clone(), exit }));
+        }
+        let fate = self.fate(id, Why::Ended(exit), ran, actions);
+        match group {
+            Group::Empty => self.gone(now, id, fate.next(), Outcome::Stopped { exit }, actions),
+            Group::Inhabited => {
+                self.terminate_group(now, id, pid, Leader::Ended(exit), fate.next(), actions);
+            }
+        }
+        if fate == Fate::EndsAll {
+            self.stop(now, exit.status(), StopCause::Ended(id.clone()), actions);
+        }
+    }
+
+    /// Ends an instance that runs and is not as it should be.
+    pub(super) fn reject(
+        &mut self,
+        now: Time,
+        id: &InstanceId,
+        why: Why,
+        ran: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        match self.fate(id, why, ran, actions) {
+            Fate::EndsAll => self.stop(now, 1, StopCause::Failed(id.clone(), why), actions),
+            fate @ Fate::Again => {
+                actions.push(Action::Say(Notice::Restarting { id: id.clone(), why }));
+                self.terminate(now, id, fate.next(), actions);
+            }
+            fate @ (Fate::Done | Fate::Stays) => self.terminate(now, id, fate.next(), actions),
+        }
+    }
+
+    /// Nothing of an instance is left that is started again: the pause begins.
+    pub(super) fn back_off(&mut self, now: Time, id: &InstanceId, why: Why, actions: &mut Vec<Action>) {
+        let Some(member) = self.roster.get_mut(id) else { return };
+        let ends = member.ends;
+        let pause = backoff::pause(ends, id, self.settings.seed);
+        member.state = Instance::BackingOff { until: now.saturating_add(pause) };
+        actions.push(Action::Say(Notice::StartsAgain { id: id.clone(), why, pause, ends }));
+    }
+
+    pub(super) fn return_from_pause(&mut self, now: Time, id: &InstanceId, actions: &mut Vec<Action>) {
+        self.enqueue(now, id, Failure::EndsAll, actions);
+    }
+
+    /// Nothing of an instance is alive, and it does not come back.
+    pub(super) fn rest(&mut self, id: &InstanceId, cause: Cause, actions: &mut Vec<Action>) {
+        self.enter(id, Instance::Down(cause));
+        match cause {
+            Cause::Done | Cause::Ended => self.settled(id, actions),
+            Cause::Asked => {}
+        }
+    }
+
+    /// An instance has come to its end without being asked to. Those that wait for it are told, and it may have been the
+    /// last one.
+    pub(super) fn settled(&mut self, id: &InstanceId, actions: &mut Vec<Action>) {
+        self.tell_in_vain(id, actions);
+        self.may_be_over();
+    }
+
+    /// A service that did not come is the end of an instance that needs it, which the others survive.
+    pub(super) fn fails_for_lack(&mut self, id: &InstanceId, actions: &mut Vec<Action>) {
+        self.ends.remember(1);
+        self.rest(id, Cause::Ended, actions);
+    }
+
+    /// Lets it be seen whether anything more is to come.
+    pub(super) fn may_be_over(&mut self) {
+        self.ends.news = News::Ended;
+    }
+
+    /// Stops the formation if its last instance has ended by itself. One that a request has stopped is not the last one:
+    /// somebody may ask for it again.
+    pub(super) fn end_with_the_last(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let news = std::mem::take(&mut self.ends.news);
+        match (self.phase, news) {
+            (Phase::Running { .. }, News::Ended) => {}
+            (Phase::Running { .. }, News::None)
+            | (Phase::Stopping { .. } | Phase::Draining { .. } | Phase::Finished, _) => return,
+        }
+        let mut in_vain = 0;
+        for member in self.roster.members() {
+            match member.state {
+                Instance::Down(_) | Instance::Unkillable { .. } => {}
+                Instance::Held { .. } if self.is_hopeless(&member.id) => in_vain = 1,
+                Instance::Held { .. }
+                | Instance::Waiting { .. }
+                | Instance::Starting { .. }
+                | Instance::Running { .. }
+                | Instance::Needed { .. }
+                | Instance::Stopping { .. }
+                | Instance::BackingOff { .. } => return,
+            }
+        }
+        self.stop(now, self.ends.failure.unwrap_or(in_vain), StopCause::NothingLeft, actions);
+    }
+}
