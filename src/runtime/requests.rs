@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 use crate::runtime::failed::{Shortage, check_more_open_files};
 use crate::runtime::foreground::Reserved;
 use crate::runtime::server::{Answers, Ask, Doors, Limits, Server, Services};
-use crate::supervisor::{Event, Outcome, Reply, Request, RequestId, State, Status};
+use crate::supervisor::{Event, Outcome, Reply, Request, RequestId, Standing, State, Status};
 use crate::sys::link::FromSupervisor;
 use crate::sys::socket::Listener;
 use crate::sys::stdio::plain;
@@ -233,9 +233,11 @@ impl Runtime<'_> {
         }
     }
 
-    fn instance(&self, Status { id, state, restarts, last_exit, .. }: &Status) -> protocol::Instance {
+    fn instance(&self, status: &Status) -> protocol::Instance {
+        let Status { id, state, standing, waits_for, restarts, last_exit } = status;
         let (word, pid, since) = match *state {
-            State::Starting | State::Held => (protocol::State::Starting, None, None),
+            State::Held => (protocol::State::Waiting, None, None),
+            State::Starting => (protocol::State::Starting, None, None),
             State::Running { pid, since } => (protocol::State::Running, Some(pid), Some(since)),
             State::Stopping { pid } => (protocol::State::Stopping, Some(pid), None),
             State::BackingOff { .. } => (protocol::State::BackingOff, None, None),
@@ -243,17 +245,19 @@ impl Runtime<'_> {
         };
         let returns_in = match *state {
             State::BackingOff { until } => Some(until.saturating_sub(self.began.elapsed()).as_secs_f64()),
-            State::Starting | State::Running { .. } | State::Stopping { .. } | State::Down => None,
+            State::Held | State::Starting | State::Running { .. } | State::Stopping { .. } | State::Down => {
+                None
+            }
         };
         protocol::Instance {
             name: id.to_string(),
             process: id.process.to_string(),
             number: id.number,
             state: word,
-            ready: is_ready(state),
-            waits_for: Vec::new(),
+            ready: is_ready(state, *standing),
+            waits_for: waits_for.clone(),
             returns_in,
-            status: None,
+            status: self.errands.status_of(id).map(str::to_owned),
             pid: pid.map(|pid| pid.0),
             uptime: since.map(|since| self.began.elapsed().saturating_sub(since).as_secs_f64()),
             restarts: *restarts,
@@ -268,11 +272,13 @@ impl Runtime<'_> {
 }
 
 /// Returns whether an instance is ready, as far as it has to be.
-fn is_ready(state: &State) -> Option<bool> {
-    match state {
-        State::Running { .. } => Some(true),
-        State::Starting | State::BackingOff { .. } => Some(false),
-        State::Stopping { .. } | State::Down => None,
+fn is_ready(state: &State, standing: Standing) -> Option<bool> {
+    match (state, standing) {
+        (State::Down, Standing::Done) => Some(true),
+        (State::Stopping { .. } | State::Down, _) => None,
+        (State::Held | State::Starting | State::BackingOff { .. }, _) => Some(false),
+        (State::Running { .. }, Standing::Unready) => Some(false),
+        (State::Running { .. }, Standing::NotAsked | Standing::Ready | Standing::Done) => Some(true),
     }
 }
 

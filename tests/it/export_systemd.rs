@@ -137,7 +137,7 @@ fn whatever_a_text_is_it_reaches_the_process() {
 }
 
 /// Returns whether there is a manager of the user's that takes units; says why a test is left out where there is none.
-fn has_manager() -> bool {
+pub fn has_manager() -> bool {
     let output = Command::new("systemctl").args(["--user", "show-environment"]).output();
     let found = output.is_ok_and(|output| output.status.success());
     if !found {

@@ -5,9 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
+use crate::export_systemd::has_manager;
 use crate::support::formation::RESTS;
-use crate::support::{App, LIMIT, Running, state, wait_until};
+use crate::support::{App, LIMIT, Running, is_installed, procman, state, supervisor_of, wait_until};
 
 /// How often a watchdog of [`WATCHDOG`] is fed.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -96,6 +98,59 @@ fn the_watchdog_is_fed_while_the_loop_goes_round_and_not_while_it_stands_still()
         manager.wait_for("WATCHDOG=1");
     }
     end(running);
+}
+
+#[test]
+fn the_manager_is_told_when_all_are_ready_and_when_they_are_stopped() {
+    let app = App::new(&format!("web: {RESTS}\nworker: {RESTS}\n"));
+    let manager = Manager::new(&app);
+    let running = app.run(manager.command(&app, &[]));
+    let mut told = Vec::new();
+    while !told.contains(&"READY=1".to_owned()) {
+        told.push(manager.hear(LIMIT).unwrap());
+    }
+    assert!(told.contains(&"STATUS=2 of 2 ready".to_owned()), "{told:?}");
+    running.wait_for_times("| ready\n", 2);
+    end(running);
+    let told = manager.heard();
+    let stopping = "STOPPING=1\nSTATUS=stopping";
+    assert_eq!(told.iter().filter(|told| *told == stopping).count(), 1, "{told:?}");
+    assert!(!told.contains(&"READY=1".to_owned()), "{told:?}");
+}
+
+/// A real one listens to the process that it has started, and to no other.
+#[test]
+fn systemd_hears_procman_and_kills_one_that_stands_still() {
+    if !is_installed("systemd-run") || !has_manager() {
+        return;
+    }
+    let app = app();
+    let unit = format!("procman-test-{}", std::process::id());
+    // The last of them ends what a failed test would leave.
+    let properties =
+        ["Type=notify", "NotifyAccess=main", "WatchdogSec=2", "WatchdogSignal=SIGKILL", "RuntimeMaxSec=120"];
+    let mut command = Command::new("systemd-run");
+    command.args(["--user", "--unit", &unit]).args(properties.map(|property| format!("-p{property}")));
+    command.arg("--working-directory").arg(app.root());
+    let environment = app.command("true");
+    let variables =
+        environment.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)));
+    command.args(variables.map(|(name, value)| format!("--setenv={name}={value}")));
+    // It returns when the unit is started, which is when procman has said so.
+    let started = command.arg(procman()).arg("start").output().unwrap();
+    assert!(started.status.success(), "{started:?}");
+    let show = |property: &str| {
+        let arguments = ["--user", "show", "--value", "-p", property, &unit];
+        let output = Command::new("systemctl").args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(show("StatusText"), "1 of 1 ready");
+    let guard = Pid::from_raw(show("MainPID").parse().unwrap());
+    assert_eq!(app.formation()["pid"], guard.as_raw());
+    kill(supervisor_of(guard), Signal::SIGSTOP).unwrap();
+    wait_until("the watchdog has bitten", || show("Result") == "watchdog");
+    app.wait_until_nothing_is_left();
+    Command::new("systemctl").args(["--user", "reset-failed", &unit]).output().unwrap();
 }
 
 #[test]
