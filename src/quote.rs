@@ -26,16 +26,24 @@ pub fn nearest<'a, T>(text: &str, all: &'a [T], name: impl Fn(&'a T) -> &'a str)
     (distance <= 2 && distance < name(nearest).len()).then_some(nearest)
 }
 
-/// Returns how many letters must be inserted, deleted or replaced to make one text of the other (Levenshtein).
+/// Returns how many letters must be inserted, deleted, replaced or swapped with the next to make one text of the other
+/// (the optimal string alignment distance).
 pub fn distance(left: &str, right: &str) -> usize {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let mut above: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, from) in left.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for (column, to) in right.bytes().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+    for (index, from) in left.iter().enumerate() {
+        let mut next = vec![index + 1];
+        for (column, to) in right.iter().enumerate() {
+            let replaced = row[column] + usize::from(from != to);
+            let mut least = replaced.min(row[column + 1] + 1).min(next[column] + 1);
+            let is_swapped = index > 0 && column > 0 && *from == right[column - 1] && left[index - 1] == *to;
+            if is_swapped {
+                least = least.min(above[column - 1] + 1);
+            }
+            next.push(least);
         }
+        above = std::mem::replace(&mut row, next);
     }
     row[right.len()]
 }
@@ -57,7 +65,27 @@ fn cut(text: &str, longest: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{escaped, excerpt};
+    use super::{distance, escaped, excerpt, nearest};
+
+    #[test]
+    fn the_nearest_word_is_at_most_two_letters_away() {
+        for (one, other, letters) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("web", "wbe", 1),
+            ("prot", "port", 1),
+            ("prot", "root", 2),
+            ("abc", "x", 3),
+        ] {
+            assert_eq!((distance(one, other), distance(other, one)), (letters, letters), "{one} {other}");
+        }
+        let words = ["root", "port", "env", "log"];
+        let near = |text| nearest(text, &words, |word| *word).copied();
+        assert_eq!(near("prot"), Some("port"));
+        assert_eq!(near("enf"), Some("env"));
+        assert_eq!(near("x"), None);
+        assert_eq!(near("formation"), None);
+    }
 
     #[test]
     fn control_characters_are_shown_rather_than_sent() {
