@@ -1,13 +1,19 @@
-//! `procman.toml` and `.foreman` → [`Options`]: defaults for the command line.
+//! `procman.toml` and `.foreman` → [`Options`]: defaults for the command line, and how each type is supervised.
 //!
 //! A setting means the same wherever it stands: on the command line, in the environment and in either file its
 //! text goes through the same `FromStr`. Which of the four wins is said with [`Options::or`]; what nobody says has
 //! the `Default` of its type.
 
+mod choice;
 mod foreman;
 mod names;
+mod probe;
+pub mod process;
+#[cfg(test)]
+mod schema;
 mod size;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,69 +22,117 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-use crate::quote::{escaped, excerpt};
+use crate::config::process::Processes;
+use crate::policy::{Policy, Restart};
+use crate::quote::{escaped, excerpt, nearest};
 
+pub use crate::config::choice::{ColorChoice, EnvPrecedence, Flag, LogFormat, PtyChoice, Timestamp};
 pub use crate::config::foreman::{Fault, FaultKind, from_foreman};
 pub use crate::config::names::{AppName, UserName};
 pub use crate::config::size::ByteSize;
 
+/// The JSON schema of `procman.toml`, for editors.
+pub const SCHEMA: &str = include_str!("config/schema.json");
+
 /// What one source says about the options of `start` and `export`. What it leaves open is `None`.
+// The first line of each is what an editor shows with the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "procman.toml", rename = "procman"))]
 pub struct Options {
     /// The Procfile to read.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub procfile: Option<PathBuf>,
-    /// The app root.
+    /// The app root, in which every process runs.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub root: Option<PathBuf>,
     /// The files that replace `.env`, in order; none at all when the list is empty.
     #[serde(deserialize_with = "files")]
+    #[cfg_attr(test, schemars(with = "schema::Files"))]
     pub env: Option<Vec<PathBuf>>,
-    /// The base port.
+    /// The base port; `PORT`, else 5000 if nothing is said.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Port"))]
     pub port: Option<Port>,
-    /// Whether files or environment win.
+    /// Whether the variables of files or of the environment win.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::EnvPrecedence"))]
     pub env_precedence: Option<EnvPrecedence>,
-    /// What `-m` takes; [`formation`](crate::formation) reads it.
+    /// How many instances of each type run, such as `web=2,worker=1` or `all=2`.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub formation: Option<String>,
-    /// The grace period.
+    /// How many seconds an instance may take to end before it is killed; 5 if nothing is said.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Seconds"))]
     pub timeout: Option<Timeout>,
-    /// The time before each line.
+    /// When an instance that has ended by itself is started again.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Restart"))]
+    pub restart: Option<Restart>,
+    /// Whether the others live on when an instance has ended.
+    #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Switch"))]
+    pub keep_going: Option<Flag>,
+    /// Whether every type waits for the services of all variables whose names end in `_URL`.
+    #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Switch"))]
+    pub wait_services: Option<Flag>,
+    /// How many seconds backing services may keep those waiting that need them; 60 if nothing is said.
+    #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Seconds"))]
+    pub wait_timeout: Option<Timeout>,
+    /// The time before each line: whether it is shown, or its strftime(3) format.
+    #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Timestamp"))]
     pub timestamp: Option<Timestamp>,
     /// When output is coloured.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::When"))]
     pub color: Option<ColorChoice>,
     /// The form of the output.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::LogFormat"))]
     pub log_format: Option<LogFormat>,
-    /// When the instances get terminals.
+    /// When the instances get terminals of their own.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::When"))]
     pub pty: Option<PtyChoice>,
     /// How much of what each instance has written is kept, for `logs` and `attach`.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Size"))]
     pub log_buffer: Option<ByteSize>,
     /// The file that a formation in the background writes to.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub log_file: Option<PathBuf>,
     /// How large that file may become.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Size"))]
     pub log_size: Option<ByteSize>,
-    /// Where the control socket lies.
+    /// Where the control socket lies; `false` for none.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Socket"))]
     pub socket: Option<Socket>,
     /// The name of the app in what is exported.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub app: Option<AppName>,
     /// The directory for logs of what is exported.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub log: Option<PathBuf>,
     /// The directory for pid files and the like of what is exported.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub run: Option<PathBuf>,
-    /// The user that exported processes run as.
+    /// The user that exported processes run as, by name or number.
     #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::User"))]
     pub user: Option<UserName>,
     /// The directory of templates that take the place of those built in.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub template: Option<PathBuf>,
+    /// How the instances of each type are supervised.
+    #[serde(rename = "process")]
+    #[cfg_attr(test, schemars(with = "schema::Processes"))]
+    pub processes: Processes,
 }
 
 impl Options {
@@ -92,6 +146,10 @@ impl Options {
             env_precedence: self.env_precedence.or(lower.env_precedence),
             formation: self.formation.or(lower.formation),
             timeout: self.timeout.or(lower.timeout),
+            restart: self.restart.or(lower.restart),
+            keep_going: self.keep_going.or(lower.keep_going),
+            wait_services: self.wait_services.or(lower.wait_services),
+            wait_timeout: self.wait_timeout.or(lower.wait_timeout),
             timestamp: self.timestamp.or(lower.timestamp),
             color: self.color.or(lower.color),
             log_format: self.log_format.or(lower.log_format),
@@ -105,6 +163,8 @@ impl Options {
             run: self.run.or(lower.run),
             user: self.user.or(lower.user),
             template: self.template.or(lower.template),
+            // Only one source has any.
+            processes: if self.processes.is_empty() { lower.processes } else { self.processes },
         }
     }
 }
@@ -112,16 +172,32 @@ impl Options {
 /// Returns the options that a `procman.toml` sets. Keys are the long names of the command line.
 pub fn from_toml(text: &str) -> Result<Options, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // A text without a place in it is wrong from the start.
-    toml::from_str(text).map_err(|error| {
-        let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
-        let last = before.rsplit('\n').next().unwrap_or_default().trim_end_matches('\r');
-        ConfigError {
-            line: before.matches('\n').count() + 1,
-            column: last.chars().count() + 1,
-            message: escaped(error.message()),
-        }
-    })
+    let mut options: Options = toml::from_str(text).map_err(|error| {
+        // A text without a place in it is wrong from the start.
+        let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+        ConfigError { line, column, message: escaped(&in_our_words(error.message())) }
+    })?;
+    options.processes.text = text.to_owned();
+    Ok(options)
+}
+
+/// Returns the line and the column of a place in a text, both counted from 1.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let last = before.rsplit('\n').next().unwrap_or_default().trim_end_matches('\r');
+    (before.matches('\n').count() + 1, last.chars().count() + 1)
+}
+
+/// Returns a message with the key that was probably meant in place of serde's list of all keys.
+fn in_our_words(message: &str) -> String {
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.rsplit_once("`, expected "));
+    let Some((key, known)) = unknown else { return message.to_owned() };
+    let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    let key_shown = excerpt(key);
+    match nearest(key, &names, |name| *name) {
+        Some(name) => format!("unknown key `{key_shown}`, did you mean `{name}`"),
+        None => format!("unknown key `{key_shown}`; there are {}", known.trim_start_matches("one of ")),
+    }
 }
 
 /// What is wrong with a `procman.toml`, and where.
@@ -138,7 +214,7 @@ pub struct ConfigError {
 
 /// Why a text is not a value of an option. `value` is already fit to be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{value}` is not {expected}")]
+#[error("`{value}` is not {expected}{}", self.suggestion())]
 pub struct OptionError {
     /// What was written.
     pub value: String,
@@ -149,6 +225,14 @@ pub struct OptionError {
 impl OptionError {
     fn new(value: &str, expected: &'static str) -> OptionError {
         OptionError { value: excerpt(value), expected }
+    }
+
+    /// Returns the word that was probably meant, if it should be one of a few.
+    fn suggestion(&self) -> String {
+        let words: Vec<&str> = self.expected.split('`').skip(1).step_by(2).collect();
+        let meant = nearest(&self.value, &words, |word| *word);
+        let meant = meant.filter(|_| self.expected.starts_with('`') && words.len() > 1);
+        meant.map_or_else(String::new, |word| format!(", did you mean `{word}`"))
     }
 }
 
@@ -175,7 +259,7 @@ impl Timeout {
 
 impl Default for Timeout {
     fn default() -> Timeout {
-        Timeout(Duration::from_secs(5))
+        Timeout(Policy::GRACE)
     }
 }
 
@@ -188,128 +272,6 @@ impl FromStr for Timeout {
             .filter(|seconds| *seconds <= Timeout::LONGEST)
             .map(Timeout)
             .ok_or_else(|| OptionError::new(text, "a number of seconds from 0 to 31536000"))
-    }
-}
-
-/// Whether the `.env` files or procman's own environment win when both set a variable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EnvPrecedence {
-    /// foreman's order.
-    #[default]
-    File,
-    /// The order of containers and of most dotenv loaders.
-    Shell,
-}
-
-impl FromStr for EnvPrecedence {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<EnvPrecedence, OptionError> {
-        match text {
-            "file" => Ok(EnvPrecedence::File),
-            "shell" => Ok(EnvPrecedence::Shell),
-            _ => Err(OptionError::new(text, "`file` or `shell`")),
-        }
-    }
-}
-
-/// The time before each line of output.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Timestamp {
-    /// Written `false`.
-    Off,
-    /// Written `true`.
-    #[default]
-    Default,
-    /// In this `strftime` format; anything else that is written.
-    Format(String),
-}
-
-impl FromStr for Timestamp {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<Timestamp, OptionError> {
-        match text {
-            "false" => Ok(Timestamp::Off),
-            "true" => Ok(Timestamp::Default),
-            "" => Err(OptionError::new(text, "`true`, `false` or a time format")),
-            _ => Ok(Timestamp::Format(text.to_owned())),
-        }
-    }
-}
-
-/// When output is coloured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ColorChoice {
-    /// On a terminal.
-    #[default]
-    Auto,
-    /// Always; written `true` too.
-    Always,
-    /// Never; written `false` too.
-    Never,
-}
-
-impl FromStr for ColorChoice {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<ColorChoice, OptionError> {
-        match text {
-            "auto" => Ok(ColorChoice::Auto),
-            "always" | "true" => Ok(ColorChoice::Always),
-            "never" | "false" => Ok(ColorChoice::Never),
-            _ => Err(OptionError::new(text, "`auto`, `always` or `never`")),
-        }
-    }
-}
-
-/// The form of the output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Time, name and line.
-    #[default]
-    Text,
-    /// One object a line.
-    Json,
-    /// The bytes of the processes, line by line.
-    Raw,
-}
-
-impl FromStr for LogFormat {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<LogFormat, OptionError> {
-        match text {
-            "text" => Ok(LogFormat::Text),
-            "json" => Ok(LogFormat::Json),
-            "raw" => Ok(LogFormat::Raw),
-            _ => Err(OptionError::new(text, "`text`, `json` or `raw`")),
-        }
-    }
-}
-
-/// When each instance gets a pseudo-terminal of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PtyChoice {
-    /// When procman itself writes to a terminal.
-    #[default]
-    Auto,
-    /// Always; written `true` too.
-    Always,
-    /// Never; written `false` too.
-    Never,
-}
-
-impl FromStr for PtyChoice {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<PtyChoice, OptionError> {
-        match text {
-            "auto" => Ok(PtyChoice::Auto),
-            "always" | "true" => Ok(PtyChoice::Always),
-            "never" | "false" => Ok(PtyChoice::Never),
-            _ => Err(OptionError::new(text, "`auto`, `always` or `never`")),
-        }
     }
 }
 
@@ -354,7 +316,8 @@ enum Files {
 
 fn scalar<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
-    T: FromStr<Err = OptionError>,
+    T: FromStr,
+    T::Err: fmt::Display,
     D: Deserializer<'de>,
 {
     let text = match Scalar::deserialize(deserializer)? {
@@ -385,9 +348,10 @@ mod tests {
     use std::time::Duration;
 
     use super::{
-        ByteSize, ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Socket, Timeout,
-        Timestamp, from_toml,
+        ByteSize, ColorChoice, EnvPrecedence, Flag, LogFormat, Options, Port, Processes, PtyChoice, Socket,
+        Timeout, Timestamp, from_toml,
     };
+    use crate::policy::Restart;
 
     #[track_caller]
     fn check(text: &str, expected: Options) {
@@ -416,6 +380,10 @@ mod tests {
             env-precedence = "shell"
             formation = "web=2"
             timeout = 2.5
+            restart = "on-failure"
+            keep-going = true
+            wait-services = false
+            wait-timeout = 30
             timestamp = "%H:%M"
             color = "always"
             log-format = "json"
@@ -438,6 +406,10 @@ mod tests {
             env_precedence: Some(EnvPrecedence::Shell),
             formation: Some("web=2".to_owned()),
             timeout: Some(Timeout(Duration::from_millis(2500))),
+            restart: Some(Restart::OnFailure),
+            keep_going: Some(Flag(true)),
+            wait_services: Some(Flag(false)),
+            wait_timeout: Some(Timeout(Duration::from_secs(30))),
             timestamp: Some(Timestamp::Format("%H:%M".to_owned())),
             color: Some(ColorChoice::Always),
             log_format: Some(LogFormat::Json),
@@ -451,6 +423,8 @@ mod tests {
             run: Some("tmp".into()),
             user: Some("1000".parse().unwrap()),
             template: Some("deploy".into()),
+            // What is in them is read elsewhere.
+            processes: Processes::default(),
         };
         check(text, expected);
         check("socket = false", Options { socket: Some(Socket::Off), ..Options::default() });
@@ -472,15 +446,16 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_that_lists_the_known_ones() {
-        check_error(
-            "port = 1\nprot = 2\n",
-            "2:1 unknown field `prot`, expected one of `procfile`, `root`, `env`, `port`, `env-precedence`, \
-             `formation`, `timeout`, `timestamp`, `color`, `log-format`, \
-             `pty`, `log-buffer`, `log-file`, `log-size`, `socket`, \
-             `app`, `log`, `run`, `user`, `template`",
-        );
+    fn an_unknown_key_is_an_error_with_the_likeliest_one() {
+        check_error("port = 1\nprot = 2\n", "2:1 unknown key `prot`, did you mean `port`");
+        check_error("'log_format' = 2\n", "1:1 unknown key `log_format`, did you mean `log-format`");
+        check_error("'a`b c' = 2", &format!("1:1 unknown key `a`b c`; there are {KEYS}"));
     }
+
+    const KEYS: &str = "`procfile`, `root`, `env`, `port`, `env-precedence`, `formation`, `timeout`, `restart`, \
+                        `keep-going`, `wait-services`, `wait-timeout`, `timestamp`, `color`, `log-format`, `pty`, \
+                        `log-buffer`, `log-file`, `log-size`, `socket`, `app`, `log`, `run`, `user`, `template`, \
+                        `process`";
 
     #[test]
     fn a_wrong_value_is_an_error_where_it_stands() {
@@ -494,6 +469,11 @@ mod tests {
         check_error("pty = 1", "1:7 `1` is not `auto`, `always` or `never`");
         check_error("log-format = 'xml'", "1:14 `xml` is not `text`, `json` or `raw`");
         check_error("env-precedence = 1", "1:18 `1` is not `file` or `shell`");
+        check_error(
+            "restart = 'allways'",
+            "1:11 `allways` is not `never`, `on-failure` or `always`, did you mean `always`",
+        );
+        check_error("keep-going = 'yes'", "1:14 `yes` is not `true` or `false`");
         check_error("color = []", "1:9 expected a string, a number, `true` or `false`");
         check_error("env = 1", "1:7 expected file names, in a list or with commas between them");
     }

@@ -44,6 +44,12 @@ pub struct Request {
 impl Request {
     /// The most instances of one type; beyond it, a slip of the finger is likelier than a wish.
     pub const MOST: u32 = 10_000;
+
+    /// Returns the request for the formation in which these types have these counts, and all others what they have when
+    /// nothing is asked for.
+    pub fn of_counts(counts: BTreeMap<ProcessType, u32>) -> Request {
+        Request { counts, all: Some(1) }
+    }
 }
 
 impl FromStr for Request {
@@ -298,6 +304,15 @@ mod tests {
         check("release=1,all=1", &[], "1 1 1");
         check("", &["release"], "0 0 1");
         check("release=0,all=1", &[], "1 1 0");
+    }
+
+    #[test]
+    fn counts_that_are_usual_leave_the_others_as_they_are() {
+        let all = types(&["web", "worker", "release"]);
+        let request = Request::of_counts([(all[0].clone(), 3)].into());
+        let formation = Formation::resolve(&all, Some(&request), &[]).unwrap();
+        let counts: Vec<u32> = formation.counts().iter().map(|(_, count)| *count).collect();
+        assert_eq!((counts, formation.release_skipped()), (vec![3, 1, 0], true));
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! be wrong with a formation is said when the plan is made, before anything is spawned. The environment holds secrets:
 //! no `Debug` output and no error shows a value of it.
 
+pub mod policies;
 mod shell;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,10 @@ use thiserror::Error;
 use crate::config::EnvPrecedence;
 use crate::dotenv::{Env, Place};
 use crate::formation::{Formation, InstanceId};
-use crate::policy::Policies;
+use crate::policy::{Endpoint, Need, NoEndpoint, Policies, Policy, Service};
 use crate::procfile::{Entry, ProcessType};
 use crate::quote::excerpt;
+use crate::service;
 
 /// Everything a plan is made of.
 pub struct Inputs {
@@ -38,7 +40,7 @@ pub struct Inputs {
     pub root: PathBuf,
     /// The instances to begin with.
     pub formation: Formation,
-    /// How the types are supervised.
+    /// How the types are supervised. Where the services of variables are is said by the plan.
     pub policies: Policies,
 }
 
@@ -60,12 +62,14 @@ impl Plan {
         let base_port = base_port(&inputs)?;
         let shared = shared(&inputs.files, inputs.outer, inputs.precedence)?;
         check_commands(&inputs.entries)?;
+        let mut policies = inputs.policies;
+        policies.values_mut().for_each(|policy| shared.find_services(policy));
         let positions = inputs.entries.iter().map(|entry| entry.name.clone()).zip(0..).collect();
         let plan = Plan {
             entries: inputs.entries,
             positions,
             formation: inputs.formation,
-            policies: inputs.policies,
+            policies,
             base_port,
             root: inputs.root.into(),
             shared,
@@ -78,6 +82,41 @@ impl Plan {
     pub fn set_socket(&mut self, path: &Path) {
         let socket = (SOCKET.into(), path.into());
         self.shared.variables = self.shared.variables.iter().cloned().chain([socket]).collect();
+    }
+
+    /// Lets every type that has a policy wait for the services of all variables whose names end in `_URL`. Returns those variables whose
+    /// service is an instance of the formation itself, for which nothing can wait before it runs.
+    pub fn wait_for_services(&mut self) -> Vec<String> {
+        let ports: BTreeSet<u16> =
+            self.formation.instances().filter_map(|instance| self.port_of(&instance)).collect();
+        let is_own = |service: &Service| match &service.endpoint {
+            Ok(Endpoint::Tcp { host, port }) => service::is_loopback(host) && ports.contains(port),
+            Ok(Endpoint::Unix(_)) | Err(_) => false,
+        };
+        let urls = self.shared.services().filter(|service| service.endpoint.is_ok());
+        let (own, others): (Vec<Service>, Vec<Service>) = urls.partition(is_own);
+        for policy in self.policies.values_mut() {
+            for need in others.iter().cloned().map(Need::Service) {
+                if !policy.needs.contains(&need) {
+                    policy.needs.push(need);
+                }
+            }
+        }
+        own.into_iter().map(|service| service.name).collect()
+    }
+
+    /// Returns which types of the formation need which that it has no instance of.
+    pub fn missing(&self) -> Vec<(&ProcessType, &ProcessType)> {
+        let is_there = |process: &ProcessType| {
+            self.formation.counts().iter().any(|(name, count)| name == process && *count > 0)
+        };
+        let there = self.policies.iter().filter(|(process, _)| is_there(process));
+        let needs = there.flat_map(|(process, policy)| policy.needs.iter().map(move |need| (process, need)));
+        let needed = needs.filter_map(|(process, need)| match need {
+            Need::Process(needed) => Some((process, needed)),
+            Need::Service(_) => None,
+        });
+        needed.filter(|(_, needed)| !is_there(needed)).collect()
     }
 
     /// Returns the app root.
@@ -310,6 +349,27 @@ struct Shared {
     variables: Arc<[(OsString, OsString)]>,
     /// Whether every shell passes them all on.
     passes_shells: bool,
+}
+
+impl Shared {
+    /// Finds out where the services of variables are. A URL has said that itself.
+    fn find_services(&self, policy: &mut Policy) {
+        for need in &mut policy.needs {
+            if let Need::Service(service) = need
+                && service.endpoint == Err(NoEndpoint::Unset)
+            {
+                let value = self.variables.iter().find(|(name, _)| *name == *service.name);
+                *service = service::of_variable(&service.name, value.map(|(_, value)| value.as_os_str()));
+            }
+        }
+    }
+
+    /// Returns the services of all variables whose names say that their values are URLs.
+    fn services(&self) -> impl Iterator<Item = Service> {
+        let named = self.variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
+        let named = named.filter(|(name, _)| name.ends_with("_URL"));
+        named.map(|(name, value)| service::of_variable(name, Some(value)))
+    }
 }
 
 impl fmt::Debug for Shared {

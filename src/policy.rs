@@ -39,6 +39,9 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// How long an end may take, where nothing is said.
+    pub const GRACE: Duration = Duration::from_secs(5);
+
     /// Returns the policy of a type of which nothing is said.
     pub fn new(grace: Duration) -> Policy {
         Policy {

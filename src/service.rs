@@ -56,6 +56,20 @@ pub fn endpoint(text: &str) -> Result<Endpoint, NoEndpoint> {
     }
 }
 
+/// Returns whether a host is surely this machine.
+pub fn is_loopback(host: &str) -> bool {
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    match url::Host::parse(&host) {
+        Ok(url::Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Ok(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Ok(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        Err(_) => false,
+    }
+}
+
 /// The ports of schemes, each as its own documentation has it.
 const PORTS: &[(&str, u16)] = &[
     ("amqp", 5672),
@@ -310,7 +324,7 @@ mod tests {
     use proptest::prelude::any;
     use proptest::{prop_assert, prop_assume, proptest};
 
-    use super::{PORTS, endpoint, of_url, of_variable};
+    use super::{PORTS, endpoint, is_loopback, of_url, of_variable};
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
@@ -469,6 +483,16 @@ mod tests {
             ("http://xn--bcher-kva.example/", "xn--bcher-kva.example:80"),
             ("redis://b\u{fc}cher.example/", "b\u{fc}cher.example:6379"),
         ]);
+    }
+
+    #[test]
+    fn this_machine_has_many_names() {
+        for host in ["localhost", "LOCALHOST.", "app.localhost", "127.0.0.1", "127.9.9.9", "::1", "0.0.0.0"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["example.com", "10.0.0.1", "::2", "localhost.example", "", "a b"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     #[test]

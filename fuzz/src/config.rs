@@ -4,10 +4,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use procman::config::process::{Count, Process, Processes};
 use procman::config::{
-    ByteSize, ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Socket, Timeout, Timestamp,
+    ByteSize, ColorChoice, EnvPrecedence, Flag, LogFormat, Options, Port, PtyChoice, Socket, Timeout,
+    Timestamp,
 };
 use procman::config::{Fault, from_foreman, from_toml};
+use procman::policy::{Health, OnExit, Probe, Readiness, Restart, Sign};
 
 use super::text::{check_message, commented, dos, introduced, marked, place, unix};
 
@@ -27,8 +30,8 @@ pub fn check_toml(input: &[u8]) {
         Err(error) => {
             check_message(&error.message);
             let (before, rest) = place(text.as_bytes(), error.line, error.column);
-            if let Some(unknown) = error.message.strip_prefix("unknown field `") {
-                let key = unknown.split('`').next().unwrap_or_default();
+            if let Some(unknown) = error.message.strip_prefix("unknown key `") {
+                let key = unknown.split(['`', '…']).next().unwrap_or_default();
                 let is_there = rest.starts_with(key) || rest.starts_with(['"', '\'']);
                 assert!(is_there, "`{key}` stands between {before:?} and {rest:?}");
             }
@@ -107,7 +110,9 @@ fn fits_foreman(options: &Options) -> bool {
     let is_line = |text: &str| !text.contains(['\n', '\r']);
     let is_said = options.env_precedence.is_none() && options.log_format.is_none() && options.pty.is_none();
     let log = options.log_buffer.is_none() && options.log_file.is_none() && options.log_size.is_none();
-    let is_said = is_said && log && options.socket.is_none();
+    let lives = options.restart.is_none() && options.keep_going.is_none() && options.processes.is_empty();
+    let waits = options.wait_services.is_none() && options.wait_timeout.is_none();
+    let is_said = is_said && log && lives && waits && options.socket.is_none();
     is_said && files.clone().all(is_listable) && texts.chain(files).all(is_line)
 }
 
@@ -121,6 +126,10 @@ fn keys(options: &Options) -> Vec<&'static str> {
         env_precedence,
         formation,
         timeout,
+        restart,
+        keep_going,
+        wait_services,
+        wait_timeout,
         timestamp,
         color,
         log_format,
@@ -134,6 +143,7 @@ fn keys(options: &Options) -> Vec<&'static str> {
         run,
         user,
         template,
+        processes,
     } = options;
     let set = [
         ("procfile", procfile.is_some()),
@@ -143,6 +153,10 @@ fn keys(options: &Options) -> Vec<&'static str> {
         ("env-precedence", env_precedence.is_some()),
         ("formation", formation.is_some()),
         ("timeout", timeout.is_some()),
+        ("restart", restart.is_some()),
+        ("keep-going", keep_going.is_some()),
+        ("wait-services", wait_services.is_some()),
+        ("wait-timeout", wait_timeout.is_some()),
         ("timestamp", timestamp.is_some()),
         ("color", color.is_some()),
         ("log-format", log_format.is_some()),
@@ -156,6 +170,7 @@ fn keys(options: &Options) -> Vec<&'static str> {
         ("run", run.is_some()),
         ("user", user.is_some()),
         ("template", template.is_some()),
+        ("process", !processes.is_empty()),
     ];
     set.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
 }
@@ -194,6 +209,10 @@ fn written(options: &Options, form: Form) -> String {
             }),
             "formation" => quoted(options.formation.as_deref()?),
             "timeout" => quoted(&options.timeout.map(|Timeout(time)| seconds(time))?),
+            "restart" => quoted(word_of_restart(options.restart?)),
+            "keep-going" => options.keep_going?.0.to_string(),
+            "wait-services" => options.wait_services?.0.to_string(),
+            "wait-timeout" => quoted(&options.wait_timeout.map(|Timeout(time)| seconds(time))?),
             "timestamp" => match options.timestamp.as_ref()? {
                 Timestamp::Off => "false".to_owned(),
                 Timestamp::Default => "true".to_owned(),
@@ -209,11 +228,7 @@ fn written(options: &Options, form: Form) -> String {
                 LogFormat::Json => "json",
                 LogFormat::Raw => "raw",
             }),
-            "pty" => quoted(match options.pty? {
-                PtyChoice::Auto => "auto",
-                PtyChoice::Always => "always",
-                PtyChoice::Never => "never",
-            }),
+            "pty" => quoted(word_of_pty(options.pty?)),
             "log-buffer" => options.log_buffer.map(|ByteSize(bytes)| bytes.to_string())?,
             "log-file" => quoted(shown(options.log_file.as_deref()?)),
             "log-size" => options.log_size.map(|ByteSize(bytes)| bytes.to_string())?,
@@ -226,11 +241,88 @@ fn written(options: &Options, form: Form) -> String {
             "run" => quoted(shown(options.run.as_deref()?)),
             "user" => quoted(options.user.as_ref()?.as_str()),
             "template" => quoted(shown(options.template.as_deref()?)),
+            "process" => return Some(tables(&options.processes)),
             _ => return None,
         };
         Some(format!("{key}{sign}{value}\n"))
     };
     keys(options).into_iter().filter_map(line).collect()
+}
+
+/// Returns the tables of types, which come last in a file.
+fn tables(processes: &Processes) -> String {
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    let table = |name: &str, process: &Process| {
+        let Process { count, restart, stop_signal, grace, on_exit, needs, ready, health, pty, one_shot } =
+            process;
+        let needs: Vec<&str> = needs.iter().map(|need| need.get_ref().as_str()).collect();
+        let lines = [
+            count.map(|Count(count)| format!("count = {count}")),
+            restart.map(|restart| format!("restart = {}", quoted(word_of_restart(restart)))),
+            stop_signal.map(|signal| format!("stop-signal = {}", signal.0)),
+            grace.map(|Timeout(time)| format!("grace = {}", quoted(&seconds(time)))),
+            on_exit.map(|on_exit| match on_exit {
+                OnExit::StopAll => "on-exit = 'stop-all'".to_owned(),
+                OnExit::Ignore => "on-exit = 'ignore'".to_owned(),
+            }),
+            Some(format!("needs = {}", toml::Value::from(needs))),
+            ready.as_ref().map(|ready| {
+                let Readiness { sign, interval, timeout, deadline } = ready.get_ref();
+                let sign = match sign {
+                    Sign::Probe(probe) => written_probe(probe),
+                    Sign::Log(pattern) => format!("log = {}", quoted(pattern)),
+                    Sign::Notify => "notify = true".to_owned(),
+                };
+                let [interval, timeout, deadline] = [interval, timeout, deadline].map(|time| quoted(&seconds(*time)));
+                format!("ready = {{ {sign}, interval = {interval}, timeout = {timeout}, deadline = {deadline} }}")
+            }),
+            health.as_ref().map(|health| {
+                let Health { probe, interval, timeout, failures } = health.get_ref();
+                let [interval, timeout] = [interval, timeout].map(|time| quoted(&seconds(*time)));
+                let probe = written_probe(probe);
+                format!("health = {{ {probe}, interval = {interval}, timeout = {timeout}, failures = {failures} }}")
+            }),
+            pty.map(|pty| format!("pty = {}", quoted(word_of_pty(pty)))),
+            one_shot.map(|Flag(is_one_shot)| format!("one-shot = {is_one_shot}")),
+        ];
+        let lines: Vec<String> = lines.into_iter().flatten().collect();
+        format!("[process.{}]\n{}\n", basic(name), lines.join("\n"))
+    };
+    processes.iter().map(|(name, process)| table(name.get_ref(), process)).collect()
+}
+
+fn written_probe(probe: &Probe) -> String {
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    match probe {
+        Probe::Port => "port = true".to_owned(),
+        Probe::Http { target, status: Some(status) } => {
+            format!("http = {}, status = {status}", quoted(target))
+        }
+        Probe::Http { target, status: None } => format!("http = {}", quoted(target)),
+        Probe::Exec(command) => format!("exec = {}", quoted(command)),
+    }
+}
+
+/// Returns a key in quotes, which a text of several lines may not be.
+fn basic(text: &str) -> String {
+    let escaped: String = text.chars().map(|character| format!("\\U{:08X}", u32::from(character))).collect();
+    format!("\"{escaped}\"")
+}
+
+fn word_of_restart(restart: Restart) -> &'static str {
+    match restart {
+        Restart::Never => "never",
+        Restart::OnFailure => "on-failure",
+        Restart::Always => "always",
+    }
+}
+
+fn word_of_pty(pty: PtyChoice) -> &'static str {
+    match pty {
+        PtyChoice::Auto => "auto",
+        PtyChoice::Always => "always",
+        PtyChoice::Never => "never",
+    }
 }
 
 fn shown(path: &Path) -> &str {

@@ -17,8 +17,10 @@ pub use crate::cli::args::clients::{Attach, Client, Logs, Named, Ps, Quit, Scale
 pub use crate::cli::args::export::Export;
 use crate::cli::candidates;
 use crate::config::{
-    ByteSize, ColorChoice, EnvPrecedence, LogFormat, Options, Port, PtyChoice, Socket, Timeout, Timestamp,
+    ByteSize, ColorChoice, EnvPrecedence, Flag, LogFormat, Options, Port, PtyChoice, Socket, Timeout,
+    Timestamp,
 };
+use crate::policy::Restart;
 
 /// Run the processes of a Procfile
 #[derive(Debug, Parser)]
@@ -42,7 +44,7 @@ pub enum Command {
     Run(Run),
     /// Report every fault of the app's files, and run nothing
     #[command(after_help = CHECK_HELP)]
-    Check,
+    Check(Check),
     /// Write the formation for systemd, Kubernetes and others
     #[command(after_help = EXPORT_HELP, override_usage = "procman export [OPTIONS] <FORMAT> <LOCATION>")]
     Export(Export),
@@ -79,6 +81,11 @@ pub enum Command {
     /// Tell whether all that must be ready is
     #[command(after_help = HEALTHCHECK_HELP, override_usage = "procman healthcheck [OPTIONS]")]
     Healthcheck(Healthcheck),
+    /// Print the JSON schema of procman.toml, for editors
+    // Asked for once by those who know of it, and the list of commands is to fit on a screen.
+    #[command(after_help = SCHEMA_HELP, help_template = SCHEMA_TEMPLATE, hide = true)]
+    #[command(override_usage = "procman schema")]
+    Schema,
     /// Print a script that teaches a shell procman's options
     #[command(after_help = COMPLETIONS_HELP, help_template = COMPLETIONS_TEMPLATE)]
     #[command(override_usage = "procman completions <SHELL>")]
@@ -102,8 +109,7 @@ Every command knows -f FILE (the Procfile), -d DIR (the app's directory) and -h.
 `procman help COMMAND` says more, `man procman` all, `procman --version` which.";
 
 const START_HELP: &str = "\
-NAME... runs only these process types. The first process to end ends all others,
-and its exit code is procman's. Ctrl-C stops all; a second Ctrl-C kills them.";
+NAME... runs only these types. The first end ends all; a second Ctrl-C kills.";
 
 const RUN_HELP: &str = "\
 The name of an entry runs that entry. Anything else is a program and its
@@ -164,6 +170,10 @@ bash  source <(procman completions bash)
 zsh   source <(procman completions zsh)
 fish  procman completions fish | source";
 
+const SCHEMA_HELP: &str = "\
+procman schema > procman.schema.json
+Then the first line of procman.toml may be  #:schema ./procman.schema.json";
+
 /// Leaves the options out: none of them changes the script.
 const COMPLETIONS_TEMPLATE: &str = "\
 {about}
@@ -172,6 +182,11 @@ const COMPLETIONS_TEMPLATE: &str = "\
 
 Arguments:
 {positionals}{after-help}";
+
+const SCHEMA_TEMPLATE: &str = "\
+{about}
+
+{usage-heading} {usage}{after-help}";
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
@@ -207,6 +222,8 @@ pub struct Start {
     pub names: Vec<String>,
     #[command(flatten)]
     pub size: Size,
+    #[command(flatten)]
+    pub ends: Ends,
     #[command(flatten)]
     pub look: Look,
     /// Use ptys: auto, always, never [default: auto]
@@ -252,6 +269,27 @@ pub struct Size {
     pub timeout: Option<Timeout>,
 }
 
+/// What becomes of an instance that has ended, and how long one waits for what it needs.
+#[derive(Debug, Args)]
+pub struct Ends {
+    /// Restart: on-failure, always [default: never]
+    #[arg(long, value_name = "WHEN", env = "PROCMAN_RESTART", hide_env = true)]
+    #[arg(value_parser = words(&["never", "on-failure", "always"]).try_map(|word| word.parse::<Restart>()))]
+    #[arg(hide_possible_values = true)]
+    pub restart: Option<Restart>,
+    /// Let the others live on when one ends
+    #[arg(long, value_name = "BOOL", env = "PROCMAN_KEEP_GOING", hide_env = true)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub keep_going: Option<Flag>,
+    /// Wait for the services of all *_URL variables
+    #[arg(long, value_name = "BOOL", env = "PROCMAN_WAIT_SERVICES", hide_env = true)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub wait_services: Option<Flag>,
+    /// Wait this long for services [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "PROCMAN_WAIT_TIMEOUT", hide_env = true)]
+    pub wait_timeout: Option<Timeout>,
+}
+
 /// How output looks. The two options that begin with `no` mostly arrive as values of the others.
 #[derive(Debug, Args)]
 pub struct Look {
@@ -276,6 +314,14 @@ pub struct Look {
     #[arg(value_parser = words(&["text", "json", "raw"]).try_map(|word| word.parse::<LogFormat>()))]
     #[arg(hide_possible_values = true)]
     pub log_format: Option<LogFormat>,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Say how every type would be supervised
+    #[arg(long)]
+    pub explain: bool,
 }
 
 /// Arguments of `run`.
@@ -318,6 +364,10 @@ impl Start {
         Options {
             formation: self.size.formation(),
             timeout: self.size.timeout,
+            restart: self.ends.restart,
+            keep_going: self.ends.keep_going,
+            wait_services: self.ends.wait_services,
+            wait_timeout: self.ends.wait_timeout,
             pty: self.pty,
             log_buffer: self.log_buffer,
             log_file: self.log_file.clone(),
@@ -358,7 +408,8 @@ impl Command {
         Some(match self {
             Command::Start(_)
             | Command::Run(_)
-            | Command::Check
+            | Command::Check(_)
+            | Command::Schema
             | Command::Export(_)
             | Command::Completions { .. } => {
                 return None;

@@ -1,26 +1,44 @@
 //! `procman check`: reads everything and says what is wrong with it.
 
-use crate::cli::args::Common;
+use std::collections::BTreeMap;
+
+use crate::cli::args::{self, Common};
 use crate::cli::error::Failure;
+use crate::cli::explain::{self, Explained};
 use crate::cli::load::App;
 use crate::cli::print;
-use crate::cli::start::style;
+use crate::cli::start::{PATIENCE, style, wait_for_services};
+use crate::config::PtyChoice;
+use crate::procfile::ProcessType;
 
-/// Says that everything is valid, or fails with every fault and warning.
-pub fn run(common: Common) -> Result<i32, Failure> {
+/// Says that everything is valid, and perhaps what it means, or fails with every fault and warning.
+pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
     let app = App::load(common.options())?;
+    let options = app.options.clone();
     let names: Vec<String> = app.types().iter().map(ToString::to_string).collect();
     let mut failures = Vec::new();
     if !app.findings.is_empty() {
         failures.push(Failure::Faulty(app.findings.clone()));
     }
     failures.extend(style(&app.options, 0).err());
+    let choices = app.types().into_iter().map(|process| (process.clone(), app.pty(&process)));
+    let choices: BTreeMap<ProcessType, PtyChoice> = choices.collect();
+    let mut explained = String::new();
     // Of an empty Procfile all is said.
     if !app.entries.is_empty() {
-        failures.extend(app.formation(&[]).and_then(|formation| app.plan(formation)).err());
+        match app.formation(&[]).and_then(|formation| app.plan(formation)) {
+            Ok(mut plan) if check.explain => {
+                let patience = options.wait_timeout.map_or(PATIENCE, |timeout| timeout.0);
+                let own = wait_for_services(&mut plan, &options);
+                explained = explain::text(&Explained { plan: &plan, patience, choices: &choices });
+                explained.extend(own.iter().map(|notice| format!("\n{notice}\n")));
+            }
+            Ok(_) => {}
+            Err(failure) => failures.push(failure),
+        }
     }
     if !failures.is_empty() {
         return Err(Failure::Several(failures));
     }
-    print(&format!("valid procfile detected ({})\n", names.join(", ")))
+    print(&format!("valid procfile detected ({})\n{explained}", names.join(", ")))
 }

@@ -10,6 +10,7 @@ use crate::cli::error::Failure;
 use crate::cli::keys::DetachKey;
 use crate::config::PtyChoice;
 use crate::formation::{Formation, InstanceId, listed};
+use crate::procfile::ProcessType;
 use crate::quote::excerpt;
 use crate::runtime::Foreground;
 use crate::sys::stdio::write_stderr;
@@ -22,7 +23,7 @@ pub enum BeginError {
     Unknown { name: String, known: Vec<InstanceId> },
     #[error("`{name}` has {} instances to attach to", instances.len())]
     Several { name: String, instances: Vec<InstanceId> },
-    #[error("with `--pty never` there is no terminal to attach to")]
+    #[error("with `--pty never`, or `pty = \"never\"` in `procman.toml`, there is no terminal to attach to")]
     NoPty,
 }
 
@@ -47,11 +48,11 @@ pub struct Beginning {
 pub fn wanted(
     start: &args::Start,
     formation: &Formation,
-    pty: Option<PtyChoice>,
+    pty: impl Fn(&ProcessType) -> PtyChoice,
 ) -> Result<Option<Beginning>, Failure> {
     let Some(name) = &start.attach else { return Ok(None) };
     let instance = find(name, formation).map_err(Failure::Attach)?;
-    if pty == Some(PtyChoice::Never) {
+    if pty(&instance.process) == PtyChoice::Never {
         return Err(Failure::Attach(BeginError::NoPty));
     }
     check_terminal()?;

@@ -1,17 +1,19 @@
 //! Finds and reads everything that a user has written, and makes a plan of it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use crate::cli::error::Failure;
-use crate::config::{self, Options, Socket};
+use crate::config::process::Count;
+use crate::config::{self, Options, PtyChoice, Socket};
 use crate::dotenv::{self, Env};
 use crate::fault::{Fault, Severity};
 use crate::formation::{Formation, Request};
+use crate::plan::policies::{self, Said};
 use crate::plan::{Inputs, Plan, PlanError};
-use crate::policy::Policies;
 use crate::procfile::{self, Entry, ProcessType};
 use crate::quote::escaped_path;
 use crate::sys::files::{self, Access, Content};
@@ -20,6 +22,8 @@ use crate::sys::stdio::plain;
 /// What a user has written, read and put together, before it is known what to run of it.
 #[derive(Debug)]
 pub struct App {
+    /// What the command line and the environment say.
+    given: Options,
     /// The options, by precedence.
     pub options: Options,
     /// The entries of the Procfile.
@@ -61,7 +65,7 @@ impl App {
     /// Fails when something cannot be read at all; what is wrong in the files is in the findings.
     pub fn load(given: Options) -> Result<App, Failure> {
         let mut findings = Findings::default();
-        let options = with_defaults(given, &mut findings)?;
+        let options = with_defaults(given.clone(), &mut findings)?;
         let (procfile, directory) = (procfile_of(&options), root_of(&options));
         let root = absolute(&directory)?;
         absolute(&procfile)?;
@@ -74,7 +78,25 @@ impl App {
         findings.add_all(&procfile, faults.map(|fault| (At::of(fault), fault.kind.severity(), &fault.kind)));
         let owner = content.access.map(|access| access.owner);
         let (env, env_files) = read_env(&options, &directory, owner, &mut findings);
-        Ok(App { options, entries: parsed.entries, findings, env, env_files, root })
+        let mut app = App { given, options, entries: parsed.entries, findings, env, env_files, root };
+        let faults = policies::faults(&app.options.processes, &app.types());
+        app.findings.add_faults(&app.toml(), &faults);
+        Ok(app)
+    }
+
+    /// Returns the path of `procman.toml`, be there one or not.
+    fn toml(&self) -> PathBuf {
+        place_of_defaults(&self.given).join(TOML)
+    }
+
+    /// Returns what is said of supervision.
+    fn said(&self) -> Said<'_> {
+        Said { given: &self.given, options: &self.options }
+    }
+
+    /// Returns when the instances of a type get terminals.
+    pub fn pty(&self, process: &ProcessType) -> PtyChoice {
+        self.said().pty(process)
     }
 
     /// Returns the types of the Procfile, in its order.
@@ -86,7 +108,19 @@ impl App {
     pub fn formation(&self, names: &[String]) -> Result<Formation, Failure> {
         let request: Option<Request> =
             self.options.formation.as_deref().map(str::parse).transpose().map_err(Failure::Counts)?;
+        // Each of the names after `start` has one.
+        let request = request.or_else(|| self.usual_counts().filter(|_| names.is_empty()));
         Formation::resolve(&self.types(), request.as_ref(), names).map_err(Failure::Formation)
+    }
+
+    /// Returns the counts that types have of their own.
+    fn usual_counts(&self) -> Option<Request> {
+        let of = |process: ProcessType| {
+            let Count(count) = self.options.processes.get(process.as_str())?.count?;
+            Some((process, count))
+        };
+        let counts: BTreeMap<ProcessType, u32> = self.types().into_iter().filter_map(of).collect();
+        (!counts.is_empty()).then(|| Request::of_counts(counts))
     }
 
     /// Returns the findings that are no reason to stop; fails with all of them if one is.
@@ -97,8 +131,17 @@ impl App {
         Ok(&self.findings)
     }
 
-    /// Returns the plan for a formation that runs here.
+    /// Returns the plan for a formation that runs here, and so has to find its services.
     pub fn plan(self, formation: Formation) -> Result<Plan, Failure> {
+        let (toml, processes) = (self.toml(), self.options.processes.clone());
+        let plan = self.plan_of_one_off(formation)?;
+        let mut findings = Findings::default();
+        findings.add_faults(&toml, &policies::lost(&processes, plan.policies()));
+        if findings.is_empty() { Ok(plan) } else { Err(Failure::Faulty(findings)) }
+    }
+
+    /// Returns the plan for something that runs here and waits for nothing.
+    pub fn plan_of_one_off(self, formation: Formation) -> Result<Plan, Failure> {
         self.plan_in(std::env::vars_os().collect(), formation)
     }
 
@@ -115,6 +158,7 @@ impl App {
     }
 
     fn plan_in(self, outer: Vec<(OsString, OsString)>, formation: Formation) -> Result<Plan, Failure> {
+        let policies = self.said().policies(&self.types());
         let inputs = Inputs {
             entries: self.entries,
             files: self.env,
@@ -123,7 +167,7 @@ impl App {
             port: self.options.port.map(|port| port.0),
             root: self.root,
             formation,
-            policies: Policies::new(),
+            policies,
         };
         Plan::new(inputs).map_err(|error| {
             let PlanError::FilePort { place } = error else { return Failure::Plan(error) };
@@ -143,6 +187,11 @@ impl Findings {
 
     fn add(&mut self, path: &Path, at: At, severity: Severity, text: String) {
         self.0.push(Finding { path: path.to_path_buf(), at, severity, text });
+    }
+
+    /// Adds the faults of a file that are errors.
+    fn add_faults<Kind: fmt::Display>(&mut self, path: &Path, faults: &[Fault<Kind>]) {
+        self.add_all(path, faults.iter().map(|fault| (At::of(fault), Severity::Error, &fault.kind)));
     }
 
     /// Adds the first faults of one file, errors before warnings where not all can be shown, and how many more there are.
@@ -229,18 +278,25 @@ fn root_of(options: &Options) -> PathBuf {
     options.root.clone().unwrap_or_else(|| directory_of(&procfile_of(options)))
 }
 
+const TOML: &str = "procman.toml";
+
+/// Returns where `procman.toml` and `.foreman` are looked for.
+fn place_of_defaults(given: &Options) -> PathBuf {
+    match (&given.root, &given.procfile) {
+        (Some(root), _) => root.clone(),
+        (None, Some(procfile)) => directory_of(procfile),
+        (None, None) => PathBuf::new(),
+    }
+}
+
 /// Adds what `procman.toml` and `.foreman` say where the user has not said otherwise.
 ///
 /// They are looked for in the app root if one is given, else beside the Procfile if one is given, else here.
 /// Paths in them count from where they lie.
 fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Failure> {
-    let place = match (&given.root, &given.procfile) {
-        (Some(root), _) => root.clone(),
-        (None, Some(procfile)) => directory_of(procfile),
-        (None, None) => PathBuf::new(),
-    };
+    let place = place_of_defaults(&given);
     let mut options = given;
-    let path = place.join("procman.toml");
+    let path = place.join(TOML);
     if let Some(content) = read_if_there(&path)? {
         match config::from_toml(&text_of(&path, content)?) {
             Ok(found) => options = options.or(rooted(found, &place)),

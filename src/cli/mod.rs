@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod completions;
 mod error;
+mod explain;
 mod export;
 mod foreground;
 mod healthcheck;
@@ -40,6 +41,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use crate::cli::args::{Arguments, Command};
 use crate::cli::error::Failure;
 use crate::cli::start::colour_of_environment;
+use crate::config::SCHEMA;
 use crate::output::Colour;
 use crate::sys::startup;
 use crate::sys::stdio::{write_stderr, write_stderr_unless_stuck, write_stdout};
@@ -59,7 +61,8 @@ pub fn main() -> i32 {
         Ok(Arguments { common, command: chosen }) => match chosen {
             Some(Command::Start(start)) => start::run(common, start),
             Some(Command::Run(run)) => run::run(common, &run),
-            Some(Command::Check) => check::run(common),
+            Some(Command::Check(check)) => check::run(common, &check),
+            Some(Command::Schema) => print(SCHEMA),
             Some(Command::Export(export)) => export::run(common, export),
             Some(Command::Ps(ps)) => ps::run(common, &ps),
             Some(Command::Scale(scale)) => change::scale(common, scale),
@@ -125,7 +128,7 @@ pub fn command() -> clap::Command {
     // Only now is there a `help`, whose own description is longer than a line.
     command.build();
     let command = command.mut_subcommands(|command| match command.get_name() {
-        "start" | "run" | "check" | "help" | "completions" => command,
+        "start" | "run" | "check" | "help" | "completions" | "schema" => command,
         // What is exported has the variables of the files, and no others that could win.
         "export" => command.mut_args(|argument| {
             if argument.get_id() == "env_precedence" { argument.hide(true) } else { argument }

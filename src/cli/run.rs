@@ -22,7 +22,7 @@ pub fn run(common: Common, arguments: &args::Run) -> Result<i32, Failure> {
     }
     let grace = app.options.timeout.unwrap_or_default().0;
     let types = app.types();
-    let plan = app.plan(Formation::idle(&types))?;
+    let plan = app.plan_of_one_off(Formation::idle(&types))?;
     let invocation = plan.run(&arguments.command).map_err(Failure::Run)?;
     let not_run = |error| {
         let hint = hint(&error, &arguments.command, &types);

@@ -12,8 +12,10 @@ use crate::cli::error::{self, Failure};
 use crate::cli::foreground::{self, Beginning};
 use crate::cli::load::App;
 use crate::cli::print;
-use crate::config::{ByteSize, ColorChoice, LogFormat, Options, PtyChoice, Socket, Timestamp};
+use crate::config::{ByteSize, ColorChoice, Flag, LogFormat, Options, PtyChoice, Socket, Timestamp};
 use crate::output::{Colour, Format, Returns, Stamp, Style};
+use crate::plan::Plan;
+use crate::procfile::ProcessType;
 use crate::runtime::history::History;
 use crate::runtime::pump::READ;
 use crate::runtime::{self, Failed, Job, Outcome, Wanted};
@@ -30,8 +32,8 @@ use crate::sys::{daemon, startup, zone};
 /// that can be kept of it without a copy.
 const HISTORY: usize = READ;
 
-/// How long a backing service may keep those waiting that need it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a backing service may keep those waiting that need it, where nothing is said.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the formation, and returns what procman exits with.
 pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
@@ -42,7 +44,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         write_stderr(&warnings.to_string());
     }
     let formation = app.formation(&start.names)?;
-    let beginning = foreground::wanted(&start, &formation, app.options.pty)?;
+    let beginning = foreground::wanted(&start, &formation, |process| app.pty(process))?;
     let width = formation.name_width();
     style(&app.options, width)?;
     let mut notices = Vec::new();
@@ -55,7 +57,16 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     }
     let log_file = open_log_file(&app.options, start.daemon)?;
     let options = app.options.clone();
+    let choices = app.types().into_iter().map(|process| (app.pty(&process), process));
+    let choices: Vec<(PtyChoice, ProcessType)> = choices.collect();
     let mut plan = app.plan(formation)?;
+    notices.extend(wait_for_services(&mut plan, &options));
+    let missing = plan.missing();
+    notices.extend(
+        missing
+            .iter()
+            .map(|(process, needed)| format!("{process} needs {needed}, which this formation does not have")),
+    );
 
     // Everything that the user has written is in order.
     let (log_file, output) = log_file.unzip();
@@ -85,7 +96,8 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         plan.set_socket(listener.path());
     }
     // Whether standard output is a terminal is certain only now.
-    let (style, wanted) = (style(&options, width)?, wanted(&options));
+    let style = style(&options, width)?;
+    let wanted = choices.into_iter().map(|(choice, process)| (process, wanted(choice))).collect();
     let history = options.log_buffer.map_or(HISTORY, |size| usize::try_from(size.0).unwrap_or(HISTORY));
     let grace = options.timeout.unwrap_or_default().0;
     let inherited = startup::prepare().map_err(Failure::System)?;
@@ -108,7 +120,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         settings: Settings {
             grace,
             policies: plan.policies().clone(),
-            patience: PATIENCE,
+            patience: options.wait_timeout.map_or(PATIENCE, |timeout| timeout.0),
             audience,
             seed: Some(u64::from(std::process::id())),
         },
@@ -171,9 +183,18 @@ fn listen(options: &Options, root: &Path) -> Result<Option<Listener>, Failure> {
     listened.map(Some).map_err(Failure::Socket)
 }
 
-/// Returns what the instances are to write to.
-fn wanted(options: &Options) -> Wanted {
-    match options.pty.unwrap_or_default() {
+/// Lets all types wait for the services of variables if the options say so, and returns what is to be said about it.
+pub fn wait_for_services(plan: &mut Plan, options: &Options) -> Vec<String> {
+    if options.wait_services != Some(Flag(true)) {
+        return Vec::new();
+    }
+    let own = plan.wait_for_services().into_iter();
+    own.map(|name| format!("nothing waits for {name}: it is a port of this formation")).collect()
+}
+
+/// Returns what the instances of a type are to write to.
+fn wanted(choice: PtyChoice) -> Wanted {
+    match choice {
         PtyChoice::Always => Wanted::Terminals,
         PtyChoice::Auto if stdout_is_terminal() => Wanted::Terminals,
         PtyChoice::Auto | PtyChoice::Never => Wanted::Pipes,

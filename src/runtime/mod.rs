@@ -40,6 +40,7 @@ use crate::formation::InstanceId;
 use crate::output::{Source, Style};
 use crate::plan::Plan;
 use crate::process::Pid;
+use crate::procfile::ProcessType;
 use crate::runtime::children::End;
 use crate::runtime::errands::Errands;
 use crate::runtime::escapees::Escapees;
@@ -88,8 +89,8 @@ pub struct Job<'a> {
     pub settings: Settings,
     /// How their output looks.
     pub style: Style,
-    /// What the instances are to write to.
-    pub wanted: Wanted,
+    /// What the instances of each type are to write to.
+    pub wanted: BTreeMap<ProcessType, Wanted>,
     /// What standard output is, if procman has opened it.
     pub log_file: Option<LogFile>,
     /// Who waits for it to run in the background.
@@ -149,7 +150,7 @@ struct Runtime<'a> {
     /// Every instance that has been spawned and of which something may be alive.
     instances: BTreeMap<InstanceId, Live>,
     groups: Groups,
-    wanted: Wanted,
+    wanted: BTreeMap<ProcessType, Wanted>,
     has_lacked_terminal: bool,
     terminals: Terminals,
     prefix: Prefix,

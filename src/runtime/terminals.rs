@@ -20,7 +20,7 @@ use crate::sys::ready::Writable;
 use crate::sys::signals::Received;
 use crate::sys::stdio;
 
-/// What the instances are to get.
+/// What the instances of a type are to get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Pipes.
@@ -210,7 +210,7 @@ fn size_beside(prefix: usize) -> Size {
 impl Runtime<'_> {
     /// Returns what an instance is to read and write: a pipe too where no terminal can be had, of which it is said once.
     pub fn streams(&mut self, id: &InstanceId) -> Streams {
-        if self.wanted == Wanted::Pipes {
+        if self.wanted.get(&id.process) != Some(&Wanted::Terminals) {
             return Streams::Pipe;
         }
         if self.prefix.make_room(&id.to_string()) {
@@ -234,7 +234,8 @@ impl Runtime<'_> {
     pub fn resized(&self, mut received: Vec<Received>) -> Vec<Received> {
         let is_resize =
             |received: &Received| received.signal == Signal::WINCH && received.sender == Sender::Kernel;
-        if self.wanted == Wanted::Terminals && received.iter().any(is_resize) {
+        let any = self.wanted.values().any(|wanted| *wanted == Wanted::Terminals);
+        if any && received.iter().any(is_resize) {
             self.terminals.set_size(self.prefix.size_beside());
             if self.instances.keys().all(|id| self.terminals.contains(&id.to_string())) {
                 received.retain(|received| !is_resize(received));

@@ -46,8 +46,10 @@ fn part(seed: u64, id: &InstanceId, ends: u32) -> f64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
-    use super::*;
+    use super::{BUDGET, LONGEST, pause};
+    use crate::formation::InstanceId;
     use crate::procfile::ProcessType;
 
     fn web(number: u32) -> InstanceId {

@@ -41,6 +41,7 @@ mod life;
 mod logs;
 mod man;
 mod output;
+mod policies_written;
 mod promises;
 mod run;
 mod support;

@@ -86,7 +86,20 @@ proptest! {
 const PROCFILE: [&str; 6] = ["\t# ", ":", "web:", "web: a", "ä: b", "#"];
 const DOTENV: [&str; 12] = ["A=", "B=$A", "${A", ":-", "}", "export ", "'", "\"", "\\", "$$", " #", "KEY: "];
 const NAMES: [&str; 6] = ["web", "worker", "release", "all", "wbe", "nosuch"];
-const TOML: [&str; 8] = ["env = ", "[", "]", "'", "\"\"\"", "'''", "1e3", " = "];
+const TOML: [&str; 12] = [
+    "env = ",
+    "[",
+    "]",
+    "'",
+    "\"\"\"",
+    "'''",
+    "1e3",
+    " = ",
+    "[process.a]\n",
+    "ready = {",
+    "}\n",
+    "needs = ['a']\n",
+];
 const FOREMAN: [&str; 8] = ["env: ", "port:", "'", "''", "\"", "~", " # ", "- "];
 const WIRE: [&str; 12] = [
     "{",
