@@ -1,6 +1,6 @@
 //! Finds and reads everything that a user has written, and makes a plan of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::io::ErrorKind;
@@ -97,6 +97,11 @@ impl App {
     /// Returns when the instances of a type get terminals.
     pub fn pty(&self, process: &ProcessType) -> PtyChoice {
         self.said().pty(process)
+    }
+
+    /// Returns the types of which it is said that they are never started again.
+    pub fn kept_down(&self) -> BTreeSet<ProcessType> {
+        self.said().kept_down(&self.types())
     }
 
     /// Returns the types of the Procfile, in its order.

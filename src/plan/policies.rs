@@ -12,7 +12,7 @@ use crate::config::process::{Process, Processes};
 use crate::config::{Flag, Options, PtyChoice, Timeout};
 use crate::fault::Fault;
 use crate::formation::{FormationError, nearest};
-use crate::policy::{Kind, Need, NoEndpoint, OnExit, Policies, Policy, Service};
+use crate::policy::{Kind, Need, NoEndpoint, OnExit, Policies, Policy, Restart, Service};
 use crate::procfile::ProcessType;
 use crate::quote::excerpt;
 use crate::service;
@@ -58,6 +58,15 @@ impl Said<'_> {
             ready: own.ready.as_ref().map(|ready| ready.get_ref().clone()),
             health: own.health.as_ref().map(|health| health.get_ref().clone()),
         }
+    }
+
+    /// Returns the types of which it is said that they are never started again, which is more than to say nothing.
+    pub fn kept_down(self, types: &[ProcessType]) -> BTreeSet<ProcessType> {
+        let said = |process: &&ProcessType| {
+            let own = self.options.processes.get(process.as_str()).and_then(|own| own.restart);
+            self.given.restart.or(own).or(self.options.restart) == Some(Restart::Never)
+        };
+        types.iter().filter(said).cloned().collect()
     }
 
     /// Returns when the instances of a type get terminals.
@@ -343,6 +352,19 @@ mod tests {
             }
         }
         told
+    }
+
+    #[test]
+    fn only_those_are_kept_down_of_which_that_is_said() {
+        #[track_caller]
+        fn check(file: &str, expected: &[&str]) {
+            let (given, file) = (Options::default(), from_toml(file).unwrap());
+            let kept_down = Said { given: &given, options: &file }.kept_down(&types(&["web", "db"]));
+            assert_eq!(kept_down, types(expected).into_iter().collect());
+        }
+        check("", &[]);
+        check("[process.db]\nrestart = 'never'", &["db"]);
+        check("restart = 'never'\n[process.db]\nrestart = 'always'", &["web"]);
     }
 
     #[test]
