@@ -142,7 +142,7 @@ impl Supervisor {
     /// Asks an instance to end while all do, or lets it run on as long as others need it.
     pub(super) fn end_in_turn(&mut self, now: Time, id: &InstanceId, pid: Pid, actions: &mut Vec<Action>) {
         match self.turns.get(&id.process) {
-            Some(turn) if *turn > now && self.is_needed(&id.process) => {
+            Some(turn) if *turn > now => {
                 let until = *turn;
                 self.enter(id, Instance::Needed { pid, until });
             }
