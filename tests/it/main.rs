@@ -42,6 +42,7 @@ mod logs;
 mod man;
 mod output;
 mod policies_written;
+mod probes;
 mod promises;
 mod run;
 mod support;
