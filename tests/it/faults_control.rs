@@ -433,7 +433,7 @@ fn malformed_requests_change_nothing_and_delay_nobody() {
 
 #[test]
 fn a_client_that_is_killed_within_an_answer_leaves_nothing_open() {
-    let app = App::new(&format!("web: seq 300000; {RESTS}\n"));
+    let app = App::new(&format!("web: seq 100000; {RESTS}\n"));
     let null = File::options().write(true).open("/dev/null").unwrap();
     let running = app.run_into(app.procman(&["start", "--log-buffer", "10M"]), null);
     wait_until("it runs", || app.socket().exists() && app.done(&["ps"]).status == Some(0));
