@@ -1,4 +1,4 @@
-//! Links the C compiler's unwinder from its archive, where there is one.
+//! Links the C compiler's unwinder from its archive, where there is one, and says which ways of the system are taken.
 //!
 //! Rust's panics want that unwinder. From the archive it is there without the search for a shared library, which is a
 //! sixth of what starting a small program costs; where there is none the shared library is taken as usual.
@@ -9,6 +9,9 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    if env::var_os("CARGO_FEATURE_PORTABLE").is_some() {
+        println!("cargo::rustc-cfg=procman_portable");
+    }
     let is = |name: &str, expected: &str| env::var(name).is_ok_and(|value| value == expected);
     let is_native = env::var_os("HOST") == env::var_os("TARGET");
     if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") && is_native && has_archive() {
