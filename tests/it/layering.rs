@@ -197,6 +197,10 @@ fn check(path: &str, text: &str, seen: &mut Arrows) -> Vec<String> {
     if module != "sys" && words(code).any(|(word, _)| word == "unsafe") {
         fault("contains `unsafe`, which only `sys` may".to_owned());
     }
+    // `.ci/run` tests the portable way of no other module again.
+    if module != "sys" && words(&whole).any(|(word, _)| word == "procman_portable") {
+        fault("names `procman_portable`, which only `sys` may".to_owned());
+    }
     if !EFFECTFUL.contains(&module.as_str()) {
         for effect in EFFECTS.iter().filter(|effect| code.contains(**effect)) {
             fault(format!("names `{effect}`, which is for {} only", EFFECTFUL.join(", ")));
@@ -421,6 +425,11 @@ fn the_checker_knows_the_rules_of_the_house() {
         "src/plan.rs",
         "//! P.\nuse std::env;\n",
         &["src/plan.rs: names `std::env`, which is for sys, runtime, cli, main only"],
+    );
+    check_fake(
+        "src/runtime/server.rs",
+        "//! S.\n#[cfg(procman_portable)]\nfn f() {}\n",
+        &["src/runtime/server.rs: names `procman_portable`, which only `sys` may"],
     );
     let long = format!("//! P.\n{}", "fn f() {}\n".repeat(LONGEST));
     check_fake("src/plan.rs", &long, &["src/plan.rs: has 451 lines before its tests, more than 450"]);
