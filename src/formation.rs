@@ -47,8 +47,12 @@ impl Request {
 
     /// Returns the request for the formation in which these types have these counts, and all others what they have when
     /// nothing is asked for.
-    pub fn of_counts(counts: BTreeMap<ProcessType, u32>) -> Request {
-        Request { counts, all: Some(1) }
+    pub fn of_counts(counts: impl Iterator<Item = (ProcessType, u32)>) -> Request {
+        let mut request = Request { counts: BTreeMap::new(), all: Some(1) };
+        for (process, count) in counts {
+            request.counts.insert(process, count);
+        }
+        request
     }
 }
 
@@ -309,7 +313,7 @@ mod tests {
     #[test]
     fn counts_that_are_usual_leave_the_others_as_they_are() {
         let all = types(&["web", "worker", "release"]);
-        let request = Request::of_counts([(all[0].clone(), 3)].into());
+        let request = Request::of_counts([(all[0].clone(), 3)].into_iter());
         let formation = Formation::resolve(&all, Some(&request), &[]).unwrap();
         let counts: Vec<u32> = formation.counts().iter().map(|(_, count)| *count).collect();
         assert_eq!((counts, formation.release_skipped()), (vec![3, 1, 0], true));

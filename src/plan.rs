@@ -8,7 +8,7 @@ pub mod policies;
 mod shell;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -87,10 +87,10 @@ impl Plan {
     /// Lets every type that has a policy wait for the services of all variables whose names end in `_URL`. Returns those variables whose
     /// service is an instance of the formation itself, for which nothing can wait before it runs.
     pub fn wait_for_services(&mut self) -> Vec<String> {
-        let ports: BTreeSet<u16> =
-            self.formation.instances().filter_map(|instance| self.port_of(&instance)).collect();
+        let has_port =
+            |port| self.formation.instances().any(|instance| self.port_of(&instance) == Some(port));
         let is_own = |service: &Service| match &service.endpoint {
-            Ok(Endpoint::Tcp { host, port }) => service::is_loopback(host) && ports.contains(port),
+            Ok(Endpoint::Tcp { host, port }) => service::is_loopback(host) && has_port(*port),
             Ok(Endpoint::Unix(_)) | Err(_) => false,
         };
         let urls = self.shared.services().filter(|service| service.endpoint.is_ok());

@@ -1,15 +1,11 @@
 //! `procman check`: reads everything and says what is wrong with it.
 
-use std::collections::BTreeMap;
-
 use crate::cli::args::{self, Common};
 use crate::cli::error::Failure;
 use crate::cli::explain::{self, Explained};
 use crate::cli::load::App;
 use crate::cli::print;
 use crate::cli::start::{PATIENCE, style, wait_for_services};
-use crate::config::PtyChoice;
-use crate::procfile::ProcessType;
 
 /// Says that everything is valid, and perhaps what it means, or fails with every fault and warning.
 pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
@@ -21,8 +17,7 @@ pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
         failures.push(Failure::Faulty(app.findings.clone()));
     }
     failures.extend(style(&app.options, 0).err());
-    let choices = app.types().into_iter().map(|process| (process.clone(), app.pty(&process)));
-    let choices: BTreeMap<ProcessType, PtyChoice> = choices.collect();
+    let ptys = app.ptys();
     let mut explained = String::new();
     // Of an empty Procfile all is said.
     if !app.entries.is_empty() {
@@ -30,7 +25,7 @@ pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
             Ok(mut plan) if check.explain => {
                 let patience = options.wait_timeout.map_or(PATIENCE, |timeout| timeout.0);
                 let own = wait_for_services(&mut plan, &options);
-                explained = explain::text(&Explained { plan: &plan, patience, choices: &choices });
+                explained = explain::text(&Explained { plan: &plan, patience, ptys: &ptys });
                 explained.extend(own.iter().map(|notice| format!("\n{notice}\n")));
             }
             Ok(_) => {}

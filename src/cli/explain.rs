@@ -1,6 +1,5 @@
 //! `procman check --explain`: how every type is supervised, in sentences.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::PtyChoice;
@@ -17,7 +16,7 @@ pub struct Explained<'a> {
     /// How long services may take.
     pub patience: Duration,
     /// When each type gets terminals.
-    pub choices: &'a BTreeMap<ProcessType, PtyChoice>,
+    pub ptys: &'a [(ProcessType, PtyChoice)],
 }
 
 /// Returns a block of lines for each type, in the Procfile's order.
@@ -58,7 +57,8 @@ fn sentences(
         format!("by {signal}, and by SIGKILL after {grace}")
     };
     sentences.push(("is stopped", vec![marked(stopped, is_usual)]));
-    match explained.choices.get(process) {
+    let pty = explained.ptys.iter().find(|(name, _)| name == process).map(|(_, pty)| pty);
+    match pty {
         Some(PtyChoice::Always) => sentences.push(("writes to", vec!["a terminal of its own".to_owned()])),
         Some(PtyChoice::Never) => sentences.push(("writes to", vec!["a pipe".to_owned()])),
         Some(PtyChoice::Auto) | None => {}

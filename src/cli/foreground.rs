@@ -23,7 +23,7 @@ pub enum BeginError {
     Unknown { name: String, known: Vec<InstanceId> },
     #[error("`{name}` has {} instances to attach to", instances.len())]
     Several { name: String, instances: Vec<InstanceId> },
-    #[error("with `--pty never`, or `pty = \"never\"` in `procman.toml`, there is no terminal to attach to")]
+    #[error("with `--pty never` there is no terminal to attach to")]
     NoPty,
 }
 

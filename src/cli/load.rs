@@ -1,6 +1,6 @@
 //! Finds and reads everything that a user has written, and makes a plan of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::ErrorKind;
@@ -104,6 +104,11 @@ impl App {
         self.said().kept_down(&self.types())
     }
 
+    /// Returns the same of each type, in the Procfile's order.
+    pub fn ptys(&self) -> Vec<(ProcessType, PtyChoice)> {
+        self.types().into_iter().map(|process| (process.clone(), self.pty(&process))).collect()
+    }
+
     /// Returns the types of the Procfile, in its order.
     pub fn types(&self) -> Vec<ProcessType> {
         self.entries.iter().map(|entry| entry.name.clone()).collect()
@@ -124,8 +129,8 @@ impl App {
             let Count(count) = self.options.processes.get(process.as_str())?.count?;
             Some((process, count))
         };
-        let counts: BTreeMap<ProcessType, u32> = self.types().into_iter().filter_map(of).collect();
-        (!counts.is_empty()).then(|| Request::of_counts(counts))
+        let mut counts = self.types().into_iter().filter_map(of).peekable();
+        counts.peek().is_some().then(|| Request::of_counts(counts))
     }
 
     /// Returns the findings that are no reason to stop; fails with all of them if one is.

@@ -15,7 +15,6 @@ use crate::cli::print;
 use crate::config::{ByteSize, ColorChoice, Flag, LogFormat, Options, PtyChoice, Socket, Timestamp};
 use crate::output::{Colour, Format, Returns, Stamp, Style};
 use crate::plan::Plan;
-use crate::procfile::ProcessType;
 use crate::runtime::history::History;
 use crate::runtime::pump::READ;
 use crate::runtime::{self, Failed, Job, Outcome, Wanted};
@@ -57,8 +56,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     }
     let log_file = open_log_file(&app.options, start.daemon)?;
     let options = app.options.clone();
-    let choices = app.types().into_iter().map(|process| (app.pty(&process), process));
-    let choices: Vec<(PtyChoice, ProcessType)> = choices.collect();
+    let ptys = app.ptys();
     let mut plan = app.plan(formation)?;
     notices.extend(wait_for_services(&mut plan, &options));
     let missing = plan.missing();
@@ -97,7 +95,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     }
     // Whether standard output is a terminal is certain only now.
     let style = style(&options, width)?;
-    let wanted = choices.into_iter().map(|(choice, process)| (process, wanted(choice))).collect();
+    let wanted = ptys.into_iter().map(|(process, pty)| (process, wanted(pty))).collect();
     let history = options.log_buffer.map_or(HISTORY, |size| usize::try_from(size.0).unwrap_or(HISTORY));
     let grace = options.timeout.unwrap_or_default().0;
     let inherited = startup::prepare().map_err(Failure::System)?;

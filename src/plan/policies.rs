@@ -3,7 +3,7 @@
 //! The command line and the environment win over the table of a type, and that over the rest of `procman.toml`, which
 //! are the defaults of the tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use thiserror::Error;
@@ -29,7 +29,11 @@ pub struct Said<'a> {
 impl Said<'_> {
     /// Returns the policies of all types. The services of variables are not known yet, and what is a fault is left out.
     pub fn policies(self, types: &[ProcessType]) -> Policies {
-        types.iter().map(|process| (process.clone(), self.policy(process, types))).collect()
+        let mut policies = Policies::new();
+        for process in types {
+            policies.insert(process.clone(), self.policy(process, types));
+        }
+        policies
     }
 
     fn policy(self, process: &ProcessType, types: &[ProcessType]) -> Policy {
@@ -133,8 +137,7 @@ pub fn faults(processes: &Processes, types: &[ProcessType]) -> Vec<Fault<PolicyF
     for (span, circle) in circles(processes, types) {
         fault(span, PolicyFault::Circle { circle });
     }
-    faults.sort_by_key(|fault| (fault.line, fault.column));
-    faults
+    in_order(faults)
 }
 
 /// Returns the needs of variables that lead nowhere, in the order of the file. `policies` are those of a plan.
@@ -142,17 +145,19 @@ pub fn lost(processes: &Processes, policies: &Policies) -> Vec<Fault<PolicyFault
     let mut faults = Vec::new();
     for (process, own) in processes.iter() {
         let Some(policy) = policies.get(process.get_ref().as_str()) else { continue };
-        let services: BTreeMap<&str, &Service> =
-            services(policy).map(|one| (one.name.as_str(), one)).collect();
         for text in &own.needs {
             let name = text.get_ref().strip_prefix(VARIABLE);
-            let service = name.and_then(|name| services.get(name));
+            let service = name.and_then(|name| services(policy).find(|service| service.name == name));
             if let Some(Service { name, endpoint: Err(none) }) = service {
                 let kind = PolicyFault::Variable { name: excerpt(name), none: *none };
                 faults.push(processes.fault(text.span(), kind));
             }
         }
     }
+    in_order(faults)
+}
+
+fn in_order(mut faults: Vec<Fault<PolicyFault>>) -> Vec<Fault<PolicyFault>> {
     faults.sort_by_key(|fault| (fault.line, fault.column));
     faults
 }
@@ -195,50 +200,44 @@ fn unknown(name: &str, types: &[ProcessType]) -> PolicyFault {
 
 /// Returns the circles of types that need each other, no type in two of them, with the place of a need of the first.
 fn circles(processes: &Processes, types: &[ProcessType]) -> Vec<(Range<usize>, Vec<ProcessType>)> {
-    let mut needs: BTreeMap<&str, Vec<(&str, Range<usize>)>> = BTreeMap::new();
-    let known: BTreeSet<&str> = types.iter().map(ProcessType::as_str).collect();
-    for (name, own) in processes.iter() {
-        let name = name.get_ref().as_str();
-        let others = own.needs.iter().map(|need| (need.get_ref().as_str(), need.span()));
-        let others = others.filter(|(other, _)| known.contains(other) && *other != name);
-        needs.insert(name, others.collect());
-    }
+    // In the order of the Procfile, each with those that it needs.
+    let of_types = types.iter().filter_map(|process| {
+        let needs = &processes.get(process.as_str())?.needs;
+        let others = needs.iter().filter(|need| need.get_ref() != process.as_str());
+        Some((process.as_str(), others.collect()))
+    });
+    let mut needs: Vec<(&str, Vec<_>)> = of_types.collect();
     let mut circles = Vec::new();
     loop {
         // What needs nothing that is left is in no circle, until nothing else is left.
         let mut before = usize::MAX;
         while needs.len() < before {
             before = needs.len();
-            let left: BTreeSet<&str> = needs.keys().copied().collect();
-            needs.retain(|_, others| {
-                others.retain(|(other, _)| left.contains(other));
+            let left: Vec<&str> = needs.iter().map(|(name, _)| *name).collect();
+            needs.retain_mut(|(_, others)| {
+                others.retain(|other| left.contains(&other.get_ref().as_str()));
                 !others.is_empty()
             });
         }
-        let first = types.iter().find(|process| needs.contains_key(process.as_str()));
-        let Some(first) = first.map(ProcessType::as_str) else { return circles };
-        // Each has a need that is left, so that the way comes back to itself.
+        // Each has a need that is left, so that the way from the first comes back to itself.
         let mut way: Vec<(&str, Range<usize>)> = Vec::new();
-        let mut at = first;
+        let mut at = needs.first().map(|(name, _)| *name);
         let start = loop {
-            if let Some(start) = way.iter().position(|(seen, _)| *seen == at) {
+            let Some(name) = at else { return circles };
+            if let Some(start) = way.iter().position(|(seen, _)| *seen == name) {
                 break start;
             }
-            let Some((next, span)) = needs.get(at).and_then(|others| others.first()).cloned() else {
-                return circles;
-            };
-            way.push((at, span));
-            at = next;
+            let others = needs.iter().find(|(known, _)| *known == name).map(|(_, others)| others);
+            let next = others.and_then(|others| others.first());
+            way.extend(next.map(|next| (name, next.span())));
+            at = next.map(|next| next.get_ref().as_str());
         };
         let circle = &way[start..];
-        let names = circle.iter().map(|(name, _)| *name).chain([at]);
-        let names: Vec<ProcessType> = names.filter_map(|name| ProcessType::new(name).ok()).collect();
+        let names = circle.iter().chain(circle.first()).filter_map(|(name, _)| ProcessType::new(name).ok());
         if let Some((_, span)) = circle.first() {
-            circles.push((span.clone(), names));
+            circles.push((span.clone(), names.collect()));
         }
-        for (name, _) in circle {
-            needs.remove(name);
-        }
+        needs.retain(|(name, _)| circle.iter().all(|(gone, _)| gone != name));
     }
 }
 

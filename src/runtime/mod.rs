@@ -90,7 +90,7 @@ pub struct Job<'a> {
     /// How their output looks.
     pub style: Style,
     /// What the instances of each type are to write to.
-    pub wanted: BTreeMap<ProcessType, Wanted>,
+    pub wanted: Vec<(ProcessType, Wanted)>,
     /// What standard output is, if procman has opened it.
     pub log_file: Option<LogFile>,
     /// Who waits for it to run in the background.
@@ -150,7 +150,7 @@ struct Runtime<'a> {
     /// Every instance that has been spawned and of which something may be alive.
     instances: BTreeMap<InstanceId, Live>,
     groups: Groups,
-    wanted: BTreeMap<ProcessType, Wanted>,
+    wanted: Vec<(ProcessType, Wanted)>,
     has_lacked_terminal: bool,
     terminals: Terminals,
     prefix: Prefix,

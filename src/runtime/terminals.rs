@@ -210,7 +210,7 @@ fn size_beside(prefix: usize) -> Size {
 impl Runtime<'_> {
     /// Returns what an instance is to read and write: a pipe too where no terminal can be had, of which it is said once.
     pub fn streams(&mut self, id: &InstanceId) -> Streams {
-        if self.wanted.get(&id.process) != Some(&Wanted::Terminals) {
+        if !self.wanted.contains(&(id.process.clone(), Wanted::Terminals)) {
             return Streams::Pipe;
         }
         if self.prefix.make_room(&id.to_string()) {
@@ -234,7 +234,7 @@ impl Runtime<'_> {
     pub fn resized(&self, mut received: Vec<Received>) -> Vec<Received> {
         let is_resize =
             |received: &Received| received.signal == Signal::WINCH && received.sender == Sender::Kernel;
-        let any = self.wanted.values().any(|wanted| *wanted == Wanted::Terminals);
+        let any = self.wanted.iter().any(|(_, wanted)| *wanted == Wanted::Terminals);
         if any && received.iter().any(is_resize) {
             self.terminals.set_size(self.prefix.size_beside());
             if self.instances.keys().all(|id| self.terminals.contains(&id.to_string())) {
