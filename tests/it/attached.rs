@@ -272,7 +272,8 @@ fn a_client_that_is_killed_or_stands_still_holds_up_nobody() {
     kill(client, Signal::SIGSTOP).unwrap();
     wait_until("the client stands still", || state(client.as_raw()) == Some('T'));
     wait_until("the terminal is back meanwhile", || settings(&terminal.keyboard) == terminal.before);
-    // Its keeper stands still with it, where a shell has no job control too.
+    // Its keeper stands still with it, where a shell has no job control too. Continued before, it would stop afterwards.
+    wait_until("its keeper stands still", || state(keeper.as_raw()) == Some('T'));
     kill(keeper, Signal::SIGCONT).unwrap();
     terminal.wait_until_raw();
     terminal.press("\r");
