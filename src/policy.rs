@@ -24,6 +24,8 @@ pub struct Policy {
     pub kind: Kind,
     /// When one that has ended by itself is started again.
     pub restart: Restart,
+    /// How many ends in a row are too many for that, at least 1.
+    pub budget: u32,
     /// What an end means for the others, once it is not started again.
     pub on_exit: OnExit,
     /// What asks one to end.
@@ -39,6 +41,8 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// How many ends in a row are too many, where nothing is said.
+    pub const BUDGET: u32 = 10;
     /// How long an end may take, where nothing is said.
     pub const GRACE: Duration = Duration::from_secs(5);
 
@@ -47,6 +51,7 @@ impl Policy {
         Policy {
             kind: Kind::LongLived,
             restart: Restart::Never,
+            budget: Policy::BUDGET,
             on_exit: OnExit::StopAll,
             stop_signal: Signal::TERM,
             grace,

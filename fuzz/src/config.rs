@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use procman::config::process::{Count, Process, Processes};
+use procman::config::process::{Budget, Count, Process, Processes};
 use procman::config::{
     ByteSize, ColorChoice, EnvPrecedence, Flag, LogFormat, Options, Port, PtyChoice, Socket, Timeout,
     Timestamp,
@@ -253,12 +253,24 @@ fn written(options: &Options, form: Form) -> String {
 fn tables(processes: &Processes) -> String {
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let table = |name: &str, process: &Process| {
-        let Process { count, restart, stop_signal, grace, on_exit, needs, ready, health, pty, one_shot } =
-            process;
+        let Process {
+            count,
+            restart,
+            restart_budget,
+            stop_signal,
+            grace,
+            on_exit,
+            needs,
+            ready,
+            health,
+            pty,
+            one_shot,
+        } = process;
         let needs: Vec<&str> = needs.iter().map(|need| need.get_ref().as_str()).collect();
         let lines = [
             count.map(|Count(count)| format!("count = {count}")),
             restart.map(|restart| format!("restart = {}", quoted(word_of_restart(restart)))),
+            restart_budget.map(|Budget(budget)| format!("restart-budget = {budget}")),
             stop_signal.map(|signal| format!("stop-signal = {}", signal.0)),
             grace.map(|Timeout(time)| format!("grace = {}", quoted(&seconds(time)))),
             on_exit.map(|on_exit| match on_exit {

@@ -131,7 +131,11 @@ fn when_ended(policy: &Policy) -> Vec<String> {
     };
     match again {
         Some(again) => {
-            vec![format!("{again}, until it has failed ten times in a row"), format!("else {others}")]
+            let times = match policy.budget {
+                1 => "once".to_owned(),
+                budget => format!("{budget} times in a row"),
+            };
+            vec![format!("{again}, until it has ended {times}"), format!("else {others}")]
         }
         None => vec![marked(others.to_owned(), policy.on_exit == OnExit::StopAll)],
     }

@@ -40,6 +40,10 @@ pub struct Process {
     #[serde(deserialize_with = "scalar")]
     #[cfg_attr(test, schemars(with = "schema::Restart"))]
     pub restart: Option<Restart>,
+    /// How many ends in a row are too many for that, each less than 10 s after its start; 10 if nothing is said.
+    #[serde(deserialize_with = "scalar")]
+    #[cfg_attr(test, schemars(with = "schema::Budget"))]
+    pub restart_budget: Option<Budget>,
     /// The signal that asks an instance to end, by name or number; SIGTERM if nothing is said.
     #[serde(deserialize_with = "scalar")]
     #[cfg_attr(test, schemars(with = "schema::Signal"))]
@@ -130,6 +134,19 @@ impl FromStr for Count {
     }
 }
 
+/// How many ends in a row are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget(pub u32);
+
+impl FromStr for Budget {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Budget, OptionError> {
+        let budget = text.parse().ok().filter(|budget| (1..=1000).contains(budget) && !text.starts_with('+'));
+        budget.map(Budget).ok_or_else(|| OptionError::new(text, "a whole number from 1 to 1000"))
+    }
+}
+
 impl FromStr for Restart {
     type Err = OptionError;
 
@@ -160,7 +177,7 @@ impl FromStr for OnExit {
 mod tests {
     use std::time::Duration;
 
-    use super::{Count, Process};
+    use super::{Budget, Count, Process};
     use crate::config::{Flag, Options, PtyChoice, Timeout, from_toml};
     use crate::policy::{OnExit, Restart};
     use crate::process::Signal;
@@ -177,6 +194,7 @@ mod tests {
             [process.web]
             count = 2
             restart = "always"
+            restart-budget = 3
             stop-signal = "SIGINT"
             grace = 1.5
             on-exit = "ignore"
@@ -196,6 +214,7 @@ mod tests {
         let expected = Process {
             count: Some(Count(2)),
             restart: Some(Restart::Always),
+            restart_budget: Some(Budget(3)),
             stop_signal: Some(Signal::INT),
             grace: Some(Timeout(Duration::from_millis(1500))),
             on_exit: Some(OnExit::Ignore),
@@ -217,7 +236,7 @@ mod tests {
         check_error("process.web.one_shot = 1", "1:13 unknown key `one_shot`, did you mean `one-shot`");
         check_error(
             "[process.web]\ncommand = 'x'",
-            "2:1 unknown key `command`; there are `count`, `restart`, `stop-signal`, `grace`, `on-exit`, `needs`, \
+            "2:1 unknown key `command`; there are `count`, `restart`, `restart-budget`, `stop-signal`, `grace`, `on-exit`, `needs`, \
              `ready`, `health`, `pty`, `one-shot`",
         );
     }

@@ -36,6 +36,7 @@ macro_rules! values {
 }
 
 values! {
+    Budget: { "type": "integer", "minimum": 1, "maximum": 1000 };
     Count: { "type": "integer", "minimum": 0, "maximum": 10000 };
     EnvPrecedence: { "enum": ["file", "shell"] };
     Failures: { "type": "integer", "minimum": 1 };

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use crate::config::process::{Process, Processes};
+use crate::config::process::{Budget, Process, Processes};
 use crate::config::{Flag, Options, PtyChoice, Timeout};
 use crate::fault::Fault;
 use crate::formation::{FormationError, nearest};
@@ -55,6 +55,7 @@ impl Said<'_> {
         Policy {
             kind: if own.is_one_shot() { Kind::OneShot } else { Kind::LongLived },
             restart: given.restart.or(own.restart).or(options.restart).unwrap_or(usual.restart),
+            budget: own.restart_budget.map_or(usual.budget, |Budget(budget)| budget),
             on_exit: on_exit(given).or(own.on_exit).or_else(|| on_exit(options)).unwrap_or(usual.on_exit),
             stop_signal: own.stop_signal.unwrap_or(usual.stop_signal),
             grace: grace.unwrap_or(usual.grace),

@@ -1,13 +1,10 @@
 //! How long an instance that has ended pauses before it is started again, and how often.
 //!
-//! CONTRACT §6: a second, doubling to half a minute, and ten ends in a row use up the budget.
+//! CONTRACT §6: a second, doubling to half a minute. How many ends in a row use up the budget is a policy's part.
 
 use std::time::Duration;
 
 use crate::formation::InstanceId;
-
-/// So many ends in a row use up the budget: the last one is followed by no start.
-pub const BUDGET: u32 = 10;
 
 /// A run as long as this is a success, whatever ends it: the next end is the first of a row.
 pub const STEADY: Duration = Duration::from_secs(10);
@@ -48,7 +45,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use super::{BUDGET, LONGEST, pause};
+    use super::{LONGEST, pause};
     use crate::formation::InstanceId;
     use crate::procfile::ProcessType;
 
@@ -58,14 +55,14 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_half_a_minute() {
-        let pauses: Vec<u64> = (1..BUDGET).map(|ends| pause(ends, &web(1), None).as_secs()).collect();
+        let pauses: Vec<u64> = (1..10).map(|ends| pause(ends, &web(1), None).as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30, 30]);
         assert_eq!(pause(u32::MAX, &web(1), None), LONGEST);
     }
 
     #[test]
     fn two_hundred_do_not_come_back_in_the_same_instant() {
-        for ends in 1..BUDGET {
+        for ends in 1..10 {
             let least = pause(ends, &web(1), None);
             let pauses: Vec<Duration> = (1..=200).map(|number| pause(ends, &web(number), Some(7))).collect();
             assert!(pauses.iter().all(|pause| (least..least.mul_f64(1.25)).contains(pause)));

@@ -7,7 +7,6 @@ use crate::formation::InstanceId;
 use crate::policy::Service;
 use crate::process::{Exit, Pid, Signal};
 use crate::procfile::ProcessType;
-use crate::supervisor::backoff::BUDGET;
 use crate::supervisor::event::Trouble;
 
 /// What the supervisor tells the user, each with its words as `Display`.
@@ -74,6 +73,8 @@ pub enum Notice {
         pause: Duration,
         /// How many ends in a row there have been.
         ends: u32,
+        /// How many are too many.
+        budget: u32,
     },
     /// The instance has ended too often in a row to be started again.
     UsedUp {
@@ -81,6 +82,8 @@ pub enum Notice {
         id: InstanceId,
         /// What has become of it the last time.
         why: Why,
+        /// How many ends in a row there have been.
+        ends: u32,
     },
     /// The instance is not started again, and that means nothing for the others.
     OthersGoOn {
@@ -229,12 +232,12 @@ impl fmt::Display for Notice {
             }
             Notice::Ready { id, after } => write!(f, "{id} is ready after {}", Seconds(*after)),
             Notice::Restarting { id, why } => write!(f, "{id} {why}, restarting it"),
-            Notice::StartsAgain { id, why, pause, ends } => {
+            Notice::StartsAgain { id, why, pause, ends, budget } => {
                 let pause = Seconds(*pause);
-                write!(f, "{id} {why}, starts again in {pause} ({ends} of {BUDGET} ends in a row)")
+                write!(f, "{id} {why}, starts again in {pause} ({ends} of {budget} ends in a row)")
             }
-            Notice::UsedUp { id, why } => {
-                write!(f, "{id} {why} and is not started again: that was the tenth end in a row")
+            Notice::UsedUp { id, why, ends } => {
+                write!(f, "{id} {why} and is not started again after {ends} ends in a row")
             }
             Notice::OthersGoOn { id, why: why @ (Why::Ended(_) | Why::NotStarted(_)) } => {
                 write!(f, "{id} {why}, the others go on")

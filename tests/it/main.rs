@@ -41,6 +41,7 @@ mod life;
 mod logs;
 mod man;
 mod output;
+mod policies;
 mod policies_written;
 mod probes;
 mod promises;

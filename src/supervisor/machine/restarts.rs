@@ -3,7 +3,7 @@
 use crate::formation::InstanceId;
 use crate::policy::{Kind, OnExit, Restart};
 use crate::process::{Exit, Pid};
-use crate::supervisor::backoff::{self, BUDGET, STEADY};
+use crate::supervisor::backoff::{self, STEADY};
 use crate::supervisor::event::{Action, Group, Time};
 use crate::supervisor::instance::{Cause, Failure, Instance, Leader, Next};
 use crate::supervisor::machine::Supervisor;
@@ -64,7 +64,7 @@ impl Supervisor {
     /// Decides what is to become of an instance that does not go on after it ran for so long, and counts its ends.
     pub(super) fn fate(&mut self, id: &InstanceId, why: Why, ran: Time, actions: &mut Vec<Action>) -> Fate {
         let policy = self.rules.of(&id.process);
-        let (kind, restart, on_exit) = (policy.kind, policy.restart, policy.on_exit);
+        let (kind, restart, budget, on_exit) = (policy.kind, policy.restart, policy.budget, policy.on_exit);
         let others = self.roster.members().any(|member| member.id != *id && !member.state.is_down());
         let Some(member) = self.roster.get_mut(id) else { return Fate::Stays };
         if (kind, why) == (Kind::OneShot, Why::Ended(Exit::Code(0))) {
@@ -85,10 +85,10 @@ impl Supervisor {
                 Why::Ended(_) | Why::NotStarted(_) | Why::Unwell { .. } => 0,
             };
             member.ends += 1;
-            if member.ends < BUDGET {
+            if member.ends < budget {
                 return Fate::Again;
             }
-            actions.push(Action::Say(Notice::UsedUp { id: id.clone(), why }));
+            actions.push(Action::Say(Notice::UsedUp { id: id.clone(), why, ends: member.ends }));
         }
         match on_exit {
             OnExit::StopAll => Fate::EndsAll,
@@ -150,11 +150,12 @@ impl Supervisor {
 
     /// Nothing of an instance is left that is started again: the pause begins.
     pub(super) fn back_off(&mut self, now: Time, id: &InstanceId, why: Why, actions: &mut Vec<Action>) {
+        let budget = self.rules.of(&id.process).budget;
         let Some(member) = self.roster.get_mut(id) else { return };
         let ends = member.ends;
         let pause = backoff::pause(ends, id, self.settings.seed);
         member.state = Instance::BackingOff { until: now.saturating_add(pause) };
-        actions.push(Action::Say(Notice::StartsAgain { id: id.clone(), why, pause, ends }));
+        actions.push(Action::Say(Notice::StartsAgain { id: id.clone(), why, pause, ends, budget }));
     }
 
     pub(super) fn return_from_pause(&mut self, now: Time, id: &InstanceId, actions: &mut Vec<Action>) {

@@ -199,7 +199,7 @@ impl Courses {
                 *row = 0;
             }
             *row += 1;
-            if *row <= 9 {
+            if *row < policy.budget {
                 return Fate::Again;
             }
         }
@@ -663,15 +663,20 @@ impl Ledger {
                 ensure(self.bodies.get(id) == Some(&Body::Pausing(None)), "only what comes back pauses")?;
                 ensure(self.courses.rows.get(id) == Some(ends), "ends in a row are counted")?;
                 let most = usize::try_from(*ends).unwrap() - 1;
-                let Some(least) = PAUSES.get(most) else { return Err("broken: the budget is ten".into()) };
+                let Some(least) = PAUSES.get(most) else {
+                    return Err("broken: a budget is ten at most".into());
+                };
+                ensure(*ends < self.courses.policy(&id.process).budget, "there is budget left")?;
                 let least = Duration::from_secs(*least);
                 let most = if self.courses.settings.seed.is_some() { least * 5 / 4 } else { least };
                 ensure((least..=most).contains(pause), "a pause is what the table says")?;
                 self.enter(id, Body::Pausing(Some(now + *pause)));
                 Ok(())
             }
-            Notice::UsedUp { id, .. } => {
-                ensure(self.courses.rows.get(id) == Some(&10), "ten ends use up the budget")
+            Notice::UsedUp { id, ends, .. } => {
+                let budget = self.courses.policy(&id.process).budget;
+                ensure(*ends == budget, "as many ends as there may be use up the budget")?;
+                ensure(self.courses.rows.get(id) == Some(ends), "ends in a row are counted")
             }
             Notice::OthersGoOn { id, .. } => {
                 let stays = is(id, Fate::Stays) || self.courses.ended.contains(id);

@@ -43,6 +43,26 @@ fn success_comes_back_only_always() {
 }
 
 #[test]
+fn a_budget_may_be_smaller() {
+    check_with(
+        "web: restart=always budget=2; worker: restart=always budget=1",
+        "
+        start web.1             -> spawn web.1
+        spawned web.1 11        ->
+        start worker.1          -> spawn worker.1
+        spawned worker.1 12     ->
+        exited web.1 0          -> say back in 1s web.1 0 (1)
+        +1s                     -> spawn web.1
+        spawned web.1 13        ->
+        # A long run begins a new row.
+        +10s exited web.1 3     -> say back in 1s web.1 3 (1)
+        exited worker.1 4       -> say used up worker.1 4, drain
+        drained                 -> finish 4
+        ",
+    );
+}
+
+#[test]
 fn pauses_double_and_the_tenth_end_in_a_row_is_the_last() {
     let ends = [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30), (8, 30), (9, 30)];
     let each = ends.map(|(end, pause)| {

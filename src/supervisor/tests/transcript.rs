@@ -316,6 +316,7 @@ fn set(policy: &mut Policy, word: &str) {
         ("restart", "never") => policy.restart = Restart::Never,
         ("restart", "on-failure") => policy.restart = Restart::OnFailure,
         ("restart", "always") => policy.restart = Restart::Always,
+        ("budget", ends) => policy.budget = ends.parse().unwrap(),
         ("on-exit", "stop-all") => policy.on_exit = OnExit::StopAll,
         ("on-exit", "ignore") => policy.on_exit = OnExit::Ignore,
         ("stop-signal", name) => policy.stop_signal = signal(name),
@@ -552,10 +553,10 @@ fn show_notice(notice: &Notice) -> String {
         Notice::Unkillable { id, pid } => format!("unkillable {id} {pid}"),
         Notice::Ready { id, after } => format!("ready {id} after {}", show_duration(*after)),
         Notice::Restarting { id, why } => format!("restarting {id} {}", show_why(why)),
-        Notice::StartsAgain { id, why, pause, ends } => {
+        Notice::StartsAgain { id, why, pause, ends, .. } => {
             format!("back in {} {id} {} ({ends})", show_duration(*pause), show_why(why))
         }
-        Notice::UsedUp { id, why } => format!("used up {id} {}", show_why(why)),
+        Notice::UsedUp { id, why, .. } => format!("used up {id} {}", show_why(why)),
         Notice::OthersGoOn { id, why } => format!("others go on {id} {}", show_why(why)),
         Notice::Waits { who, needs } => format!("{} waits for {}", show_who(who), show_all(needs)),
         Notice::WaitsInVain { who, id } => format!("{} waits in vain for {id}", show_who(who)),

@@ -560,11 +560,13 @@ fn policy(position: usize) -> impl Strategy<Value = Policy> {
         timeout,
         failures,
     });
+    let restart = (restart, select(vec![1, 2, 10]));
     let sorts = (kind, restart, on_exit, stop_signal, tenths(0..=60), needs);
     (sorts, option::of(ready), option::weighted(0.3, health)).prop_map(
-        |((kind, restart, on_exit, stop_signal, grace, needs), ready, health)| Policy {
+        |((kind, (restart, budget), on_exit, stop_signal, grace, needs), ready, health)| Policy {
             kind,
             restart,
+            budget,
             on_exit,
             stop_signal,
             grace,

@@ -91,16 +91,22 @@ fn every_notice_about_policies_has_its_words() {
     let stopping = |cause| Notice::Stopping(cause, Manner::ByPolicy);
     let table = [
         (
-            Notice::StartsAgain { id: web(), why: ended, pause: fractions, ends: 3 },
+            Notice::StartsAgain { id: web(), why: ended, pause: fractions, ends: 3, budget: 10 },
             "web.1 exited with code 1, starts again in 4.2 s (3 of 10 ends in a row)",
         ),
         (
-            Notice::StartsAgain { id: web(), why: Why::NotStarted(Exit::Code(127)), pause: one, ends: 1 },
+            Notice::StartsAgain {
+                id: web(),
+                why: Why::NotStarted(Exit::Code(127)),
+                pause: one,
+                ends: 1,
+                budget: 10,
+            },
             "web.1 could not be started (status 127), starts again in 1 s (1 of 10 ends in a row)",
         ),
         (
-            Notice::UsedUp { id: web(), why: ended },
-            "web.1 exited with code 1 and is not started again: that was the tenth end in a row",
+            Notice::UsedUp { id: web(), why: ended, ends: 10 },
+            "web.1 exited with code 1 and is not started again after 10 ends in a row",
         ),
         (
             Notice::OthersGoOn { id: web(), why: Why::Ended(Exit::Signal(Signal(11))) },
