@@ -8,9 +8,6 @@ from app import store
 from app.config import Config
 from app.process import StopRequest, log, run
 
-# A job takes a fraction of a second, so after this time its worker must be gone.
-ABANDONED_SECONDS = 30.0
-
 
 def main(settings: Config, stop: StopRequest) -> None:
     with store.open_store(settings.database) as jobs:
@@ -20,7 +17,7 @@ def main(settings: Config, stop: StopRequest) -> None:
             # Beats missed while the machine slept are not made up for.
             due = max(due, time.monotonic() - settings.heartbeat_seconds) + settings.heartbeat_seconds
             log.info("job %d enqueued", jobs.enqueue("heartbeat"))
-            abandoned = jobs.requeue_abandoned(ABANDONED_SECONDS)
+            abandoned = jobs.requeue_abandoned(settings.abandoned_seconds)
             if abandoned:
                 log.warning("enqueued again, because their worker is gone: %d", abandoned)
     log.info("stopped")

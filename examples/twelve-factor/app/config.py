@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.postgresql import SCHEMES as POSTGRESQL
+from app.sqlite import SCHEME as SQLITE
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
-DATABASE_SCHEME = "sqlite:///"
 
 
 class ConfigError(Exception):
@@ -16,7 +18,9 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Config:
-    database: Path
+    abandoned_seconds: float
+    # A URL, perhaps with a password: nothing that may be shown.
+    database: str
     greeting: str
     heartbeat_seconds: float
     host: str
@@ -27,11 +31,9 @@ class Config:
 
 def load(environment: Mapping[str, str]) -> Config:
     """Returns the settings, with defaults for what is not set; raises ConfigError for the first unusable one."""
-    url = environment.get("DATABASE_URL", "sqlite:///var/app.db")
-    database = url[len(DATABASE_SCHEME) :]
-    if not url.startswith(DATABASE_SCHEME) or not database:
-        # The value is not shown: a database URL often holds a password.
-        raise ConfigError(f"DATABASE_URL must be {DATABASE_SCHEME} and a path")
+    database = environment.get("DATABASE_URL", "sqlite:///var/app.db")
+    if not _is_database(database):
+        raise ConfigError(f"DATABASE_URL must be {SQLITE} and a path, or {POSTGRESQL[0]}user:password@host/database")
 
     log_level = environment.get("LOG_LEVEL", "info").lower()
     if log_level not in LOG_LEVELS:
@@ -42,7 +44,8 @@ def load(environment: Mapping[str, str]) -> Config:
         raise ConfigError("PORT must be a number from 1 to 65535")
 
     return Config(
-        database=Path(database),
+        abandoned_seconds=_positive_seconds("ABANDONED_SECONDS", environment.get("ABANDONED_SECONDS", "30")),
+        database=database,
         greeting=environment.get("GREETING", "Hello"),
         heartbeat_seconds=_positive_seconds("HEARTBEAT_SECONDS", environment.get("HEARTBEAT_SECONDS", "5")),
         host=environment.get("HOST", "127.0.0.1"),
@@ -50,6 +53,16 @@ def load(environment: Mapping[str, str]) -> Config:
         log_level=log_level,
         port=int(port),
     )
+
+
+def _is_database(url: str) -> bool:
+    if url.startswith(POSTGRESQL):
+        try:
+            # A port that is no number means that a password with a slash in it is not escaped.
+            return urlsplit(url).port != 0
+        except ValueError:
+            return False
+    return url.startswith(SQLITE) and len(url) > len(SQLITE)
 
 
 def _positive_seconds(name: str, text: str) -> float:

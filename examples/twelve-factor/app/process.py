@@ -8,13 +8,12 @@ import os
 import select
 import signal
 import socket
-import sqlite3
 import sys
 from collections.abc import Callable
 from types import FrameType
 
 from app.config import Config, ConfigError, load
-from app.store import StoreError
+from app.database import DatabaseError
 
 log = logging.getLogger("app")
 
@@ -47,10 +46,8 @@ def run(main: Callable[[Config, StopRequest], None]) -> None:
         settings = load(os.environ)
         _set_up_log(settings.log_level)
         main(settings, stop)
-    except (ConfigError, StoreError) as error:
+    except (ConfigError, DatabaseError) as error:
         sys.exit(str(error))
-    except sqlite3.Error as error:
-        sys.exit(f"the database failed: {error}")
 
 
 def _set_up_log(level: str) -> None:

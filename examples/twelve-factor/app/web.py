@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import socketserver
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from typing import Any
 
 from app import store
 from app.config import Config
+from app.database import DatabaseError
 from app.process import StopRequest, log, run
 
 LONGEST_BODY = 64 * 1024
@@ -91,6 +92,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(self._not_found)
 
     def _health(self) -> tuple[HTTPStatus, str]:
+        # Of this process alone: when the database is away, another start would not bring it back.
         return HTTPStatus.OK, "ok\n"
 
     def _front_page(self) -> tuple[HTTPStatus, str]:
@@ -124,16 +126,16 @@ class Handler(BaseHTTPRequestHandler):
         text = body.get("text") if isinstance(body, dict) else None
         if not isinstance(text, str) or not text.strip():
             raise Refusal(HTTPStatus.BAD_REQUEST, 'the body must be JSON such as {"text": "water the plants"}')
-        # Half of a surrogate pair is valid in JSON, but no text that could be stored.
-        return text.encode("utf-8", "replace").decode()
+        # Half of a surrogate pair and NUL are valid in JSON, but no text that every database could store.
+        return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
     def _answer(self, respond: Callable[[], tuple[HTTPStatus, str]]) -> None:
         try:
             status, page = respond()
         except Refusal as refusal:
             status, page = refusal.status, f"{refusal}\n"
-        except (store.StoreError, sqlite3.Error) as error:
-            log.error("the database failed: %s", error)
+        except DatabaseError as error:
+            log.error("%s", error)
             status, page = HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer\n"
         body = page.encode("utf-8", "backslashreplace")
         self.send_response(status)
@@ -143,8 +145,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        # Whoever looks after this process asks every few seconds.
+        level = logging.DEBUG if self.requestline.startswith("GET /health ") else logging.INFO
         # In quotes and escaped, whatever a client sends is one line.
-        log.info("%s %d", json.dumps(self.requestline), code)
+        log.log(level, "%s %d", json.dumps(self.requestline), code)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Leaves out the other lines of the base class: timeouts and malformed requests."""
