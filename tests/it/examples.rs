@@ -136,7 +136,10 @@ fn container() {
     command.args(UNSHARE).arg(procman()).args(["start", "-d"]).arg(root).args(["-p", &port.to_string()]);
     let running = app.run(command);
     running.wait_for(&format!("web.1    | listening on http://127.0.0.1:{port}\n"));
+    running.wait_for("web.1 is ready");
     assert!(get(port, "/").ends_with("\r\n\r\nhello from web.1\n"));
+    let health = app.done(&["healthcheck", "-d", app.root().join("container").to_str().unwrap()]);
+    assert_eq!((health.status, health.stderr.as_str()), (Some(0), ""), "{}", health.stdout);
     running.wait_for_times("left an orphan behind; zombies of PID 1: 0\n", 2);
     let unshare = running.pid().as_raw();
     let first = processes().into_iter().find(|pid| parent(*pid) == Some(unshare)).unwrap();
