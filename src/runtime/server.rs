@@ -173,6 +173,12 @@ impl Host {
     ) {
         let mut clients = JoinSet::new();
         let mut watch = listener.as_ref().and_then(Listener::watch);
+        // Of what went before, nobody tells.
+        if watch.is_some()
+            && let Some(renewed) = self.renewed(listener.as_ref())
+        {
+            (incoming, listener) = (renewed.incoming().ok(), Some(renewed));
+        }
         if let Some(own) = own {
             self.admit(own, &mut clients).await;
         }

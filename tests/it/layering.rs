@@ -198,7 +198,7 @@ fn check(path: &str, text: &str, seen: &mut Arrows) -> Vec<String> {
         fault("contains `unsafe`, which only `sys` may".to_owned());
     }
     // `.ci/run` tests the portable way of no other module again.
-    if module != "sys" && words(&whole).any(|(word, _)| word == "procman_portable") {
+    if module != "sys" && words(code).any(|(word, _)| word == "procman_portable") {
         fault("names `procman_portable`, which only `sys` may".to_owned());
     }
     if !EFFECTFUL.contains(&module.as_str()) {

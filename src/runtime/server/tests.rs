@@ -51,10 +51,16 @@ impl World {
     }
 
     fn within(limits: Limits) -> World {
+        World::after(limits, |_| {})
+    }
+
+    /// Lets something happen to the socket before it is served.
+    fn after(limits: Limits, happens: impl FnOnce(&Path)) -> World {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
         let (sender, asks) = unbounded_channel();
         let listener = socket::listen_at(&path).unwrap();
+        happens(&path);
         let history = History::new(256 * 1024);
         let terminals = Terminals::new(SMALL);
         let services = Services {
@@ -684,6 +690,19 @@ fn another_user_gets_no_word_even_if_the_mode_was_loosened() {
     });
     assert_eq!(answers, []);
     assert!(world.asks.try_recv().is_err());
+    world.check_alive();
+}
+
+/// Only what went afterwards is told by inotify: whoever removed it earlier had left a procman that nobody found.
+#[cfg(all(target_os = "linux", not(procman_portable)))]
+#[test]
+fn a_socket_that_went_before_it_was_watched_is_there_again() {
+    let mut world = World::after(Limits::default(), |path| std::fs::remove_file(path).unwrap());
+    let began = Instant::now();
+    while socket::connect(&world.path).is_err() {
+        assert!(began.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
     world.check_alive();
 }
 
