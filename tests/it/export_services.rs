@@ -187,7 +187,10 @@ impl<'a> Managed<'a> {
                 wait_until("no release phase runs", is_down);
                 self.ask("sv", &["once", "./shop-release"])
             }
-            Manager::S6 => self.ask("s6-svc", &["-wD", "-o", "./shop-release"]),
+            Manager::S6 => {
+                assert!(self.ask("s6-svc", &["-wu", "-o", "./shop-release"]).1);
+                self.ask("s6-svwait", &["-D", "./shop-release"])
+            }
         };
         assert!(is_done, "{told}");
     }
