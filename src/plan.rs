@@ -13,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -132,6 +133,11 @@ impl Plan {
     /// Returns how the types are supervised; one that is missing as nothing were said of it.
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// Returns how long the end of any instance may take: as long as that of the type with the most time.
+    pub fn longest_grace(&self) -> Duration {
+        self.policies.values().map(|policy| policy.grace).max().unwrap_or(Policy::GRACE)
     }
 
     /// Returns the variables that every process has, without the computed ones.

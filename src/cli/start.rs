@@ -104,7 +104,8 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     let manager = ServiceManager::of_environment().filter(|_| starter.is_none());
     let audience = if manager.is_some() { Audience::Supervisor } else { Audience::Nobody };
     let feeding = manager.as_ref().and_then(ServiceManager::feeding_interval);
-    let split = guard::split(grace, inherited.hangup, custody, manager);
+    // What a supervisor that is killed leaves is of all types, and the guard knows none.
+    let split = guard::split(plan.longest_grace(), inherited.hangup, custody, manager);
     let (guard, link) = match split.map_err(Failure::System)? {
         Side::Guard(status) => {
             // It has let go of every descriptor, these too.

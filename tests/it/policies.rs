@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 
 use crate::support::formation::RESTS;
 use crate::support::{App, Running};
@@ -149,6 +149,19 @@ fn each_type_is_asked_to_end_by_its_own_signal() {
     assert!(end.stdout.contains("web.1    | by interrupt\n"), "{}", end.stdout);
     assert!(end.stdout.contains("worker.1 | terminated by SIGTERM\n"), "{}", end.stdout);
     assert_eq!(end.lines_of("system"), ["SIGTERM received, stopping all processes"]);
+}
+
+#[test]
+fn what_a_killed_supervisor_leaves_has_the_time_of_the_type_with_the_most() {
+    // Behind a shell, for the leader itself is killed with the supervisor, and so is whoever reads what is written.
+    let says = "(exec 2>/dev/null; trap 'sleep 1; touch finished; exit 0' TERM; echo up; while :; do sleep 0.01; done) & wait";
+    let app = app(&format!("web: {says}\nworker: {RESTS}\n"), "timeout = 0.01\n[process.web]\ngrace = 60\n");
+    let running = start(&app, &[]);
+    running.wait_for("web.1    | up\n");
+    kill(running.supervisor(), Signal::SIGKILL).unwrap();
+    assert_eq!(running.finish().status, Some(137));
+    app.assert_nothing_is_left();
+    assert!(app.root().join("finished").exists());
 }
 
 #[test]
