@@ -5,6 +5,7 @@
 //! no `Debug` output and no error shows a value of it.
 
 pub mod policies;
+mod services;
 mod shell;
 
 use std::borrow::Cow;
@@ -20,10 +21,9 @@ use thiserror::Error;
 use crate::config::EnvPrecedence;
 use crate::dotenv::{Env, Place};
 use crate::formation::{Formation, InstanceId};
-use crate::policy::{Endpoint, Need, NoEndpoint, Policies, Policy, Service};
+use crate::policy::{Policies, Policy};
 use crate::procfile::{Entry, ProcessType};
 use crate::quote::excerpt;
-use crate::service;
 
 /// Everything a plan is made of.
 pub struct Inputs {
@@ -85,41 +85,6 @@ impl Plan {
         self.shared.variables = self.shared.variables.iter().cloned().chain([socket]).collect();
     }
 
-    /// Lets every type that has a policy wait for the services of all variables whose names end in `_URL`. Returns those variables whose
-    /// service is an instance of the formation itself, for which nothing can wait before it runs.
-    pub fn wait_for_services(&mut self) -> Vec<String> {
-        let has_port =
-            |port| self.formation.instances().any(|instance| self.port_of(&instance) == Some(port));
-        let is_own = |service: &Service| match &service.endpoint {
-            Ok(Endpoint::Tcp { host, port }) => service::is_loopback(host) && has_port(*port),
-            Ok(Endpoint::Unix(_)) | Err(_) => false,
-        };
-        let urls = self.shared.services().filter(|service| service.endpoint.is_ok());
-        let (own, others): (Vec<Service>, Vec<Service>) = urls.partition(is_own);
-        for policy in self.policies.values_mut() {
-            for need in others.iter().cloned().map(Need::Service) {
-                if !policy.needs.contains(&need) {
-                    policy.needs.push(need);
-                }
-            }
-        }
-        own.into_iter().map(|service| service.name).collect()
-    }
-
-    /// Returns which types of the formation need which that it has no instance of.
-    pub fn missing(&self) -> Vec<(&ProcessType, &ProcessType)> {
-        let is_there = |process: &ProcessType| {
-            self.formation.counts().iter().any(|(name, count)| name == process && *count > 0)
-        };
-        let there = self.policies.iter().filter(|(process, _)| is_there(process));
-        let needs = there.flat_map(|(process, policy)| policy.needs.iter().map(move |need| (process, need)));
-        let needed = needs.filter_map(|(process, need)| match need {
-            Need::Process(needed) => Some((process, needed)),
-            Need::Service(_) => None,
-        });
-        needed.filter(|(_, needed)| !is_there(needed)).collect()
-    }
-
     /// Returns the app root.
     pub fn root(&self) -> &Path {
         &self.root
@@ -138,11 +103,6 @@ impl Plan {
     /// Returns how long the end of any instance may take: as long as that of the type with the most time.
     pub fn longest_grace(&self) -> Duration {
         self.policies.values().map(|policy| policy.grace).max().unwrap_or(Policy::GRACE)
-    }
-
-    /// Returns the variables that every process has, without the computed ones.
-    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.shared.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
     /// Returns the types of the Procfile, in its order.
@@ -357,27 +317,6 @@ struct Shared {
     passes_shells: bool,
 }
 
-impl Shared {
-    /// Finds out where the services of variables are. A URL has said that itself.
-    fn find_services(&self, policy: &mut Policy) {
-        for need in &mut policy.needs {
-            if let Need::Service(service) = need
-                && service.endpoint == Err(NoEndpoint::Unset)
-            {
-                let value = self.variables.iter().find(|(name, _)| *name == *service.name);
-                *service = service::of_variable(&service.name, value.map(|(_, value)| value.as_os_str()));
-            }
-        }
-    }
-
-    /// Returns the services of all variables whose names say that their values are URLs.
-    fn services(&self) -> impl Iterator<Item = Service> {
-        let named = self.variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
-        let named = named.filter(|(name, _)| name.ends_with("_URL"));
-        named.map(|(name, value)| service::of_variable(name, Some(value)))
-    }
-}
-
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.variables.iter().map(|(name, _)| name)).finish()
@@ -451,7 +390,7 @@ mod tests {
     use crate::config::EnvPrecedence;
     use crate::dotenv::{self, Env};
     use crate::formation::{Formation, InstanceId};
-    use crate::policy::Policies;
+    use crate::policy::{NoEndpoint, Policies, Service};
     use crate::procfile::{self, ProcessType};
 
     const PROCFILE: &str = "web: ./web -p $PORT\nworker: ./work\nclock: ./tick\n";
@@ -653,6 +592,22 @@ mod tests {
             ..inputs(PROCFILE)
         };
         assert_eq!(environment(both), "A=file B=file C=outer PORT=4000 PS=web.1");
+    }
+
+    #[test]
+    fn every_url_that_leads_somewhere_is_a_service_but_those_of_the_app_itself() {
+        let urls = "A_URL=redis://a\nB_URI=redis://b\nC_URL=sqlite:db\nD_URL=\nE_URL=http://e:80/\n\
+                    F_URL=http://localhost:5000/\nG_URL=http://[::1]:5100/\nH_URL=http://localhost:5001/\n\
+                    I_URL=http://i:5000/\n";
+        let plan =
+            Plan::new(Inputs { files: files(urls), ..inputs("web: ./web\nworker: ./work\n") }).unwrap();
+        let shown = |services: Vec<Service>| services.iter().map(Service::to_string).collect::<Vec<_>>();
+        let (others, own) = plan.services();
+        let expected = ["A_URL (a:6379)", "E_URL (e:80)", "H_URL (localhost:5001)", "I_URL (i:5000)"];
+        assert_eq!(shown(others), expected);
+        assert_eq!(shown(own), ["F_URL (localhost:5000)", "G_URL ([::1]:5100)"]);
+        assert_eq!(plan.service_of("B_URI").to_string(), "B_URI (b:6379)");
+        assert_eq!(plan.service_of("X_URL").endpoint, Err(NoEndpoint::Unset));
     }
 
     #[test]

@@ -12,6 +12,9 @@ use url::{Url, form_urlencoded};
 
 use crate::policy::{Endpoint, NoEndpoint, Service};
 
+/// What stands before a variable's name where a type or a URL could stand too.
+pub const VARIABLE: &str = "env:";
+
 /// Returns the service that a variable names, by the variable's value.
 pub fn of_variable(name: &str, value: Option<&OsStr>) -> Service {
     let value = value.filter(|value| !value.is_empty()).ok_or(NoEndpoint::Unset);

@@ -3,9 +3,7 @@
 //! What is waited for is tried again and again by threads that tell what they have seen, and the one that has started
 //! them keeps the time. What a name costs to be looked up, or a connection to be refused, delays nobody else.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -17,12 +15,13 @@ use crate::cli::load::App;
 use crate::cli::{client, ready};
 use crate::control::protocol::{self, Instance};
 use crate::formation::{Target, nearest};
+use crate::plan::Plan;
 use crate::policy::{Endpoint, NoEndpoint, Service};
 use crate::process::Signal;
 use crate::procfile::ProcessType;
 use crate::quote::excerpt;
 use crate::runtime::try_to_reach;
-use crate::service;
+use crate::service::{self, VARIABLE};
 use crate::supervisor::Refusal;
 use crate::sys::signals::Signals;
 use crate::sys::startup::Hangup;
@@ -93,20 +92,22 @@ pub fn run(common: Common, wait: args::Wait) -> Result<i32, Failure> {
 /// Returns what the words mean; without any, every service that a variable of the app's environment names.
 fn awaited(common: &Common, words: &[String]) -> Result<Vec<Awaited>, Failure> {
     let is_variable = |word: &String| word.starts_with(VARIABLE);
-    let surroundings = if words.is_empty() || words.iter().any(is_variable) {
-        surroundings(common.clone())?
-    } else {
-        Surroundings::default()
+    let plan = if words.is_empty() || words.iter().any(is_variable) { Some(plan(common)?) } else { None };
+    let of_variable = |name: &str| match &plan {
+        Some(plan) => plan.service_of(name),
+        None => service::of_variable(name, None),
     };
     let mut all = Vec::new();
     for (at, word) in words.iter().enumerate() {
-        let one = meaning(at, word, &surroundings.variables)?;
+        let one = meaning(at, word, of_variable)?;
         if !all.contains(&one) {
             all.push(one);
         }
     }
     if words.is_empty() {
-        all = services(&surroundings);
+        // One that the app itself is to be, as `APP_URL` may say, is none to wait for before it is started.
+        let (others, _) = plan.as_ref().map(Plan::services).unwrap_or_default();
+        all = others.into_iter().filter_map(|service| of_service(service).ok()).collect();
         if all.is_empty() {
             return Err(Failure::NoServices);
         }
@@ -114,16 +115,11 @@ fn awaited(common: &Common, words: &[String]) -> Result<Vec<Awaited>, Failure> {
     Ok(all)
 }
 
-/// What a variable's name stands behind.
-const VARIABLE: &str = "env:";
-
 /// Returns what one word means. Of a URL, which may have a password in it, only the position is told if it is none.
-fn meaning(at: usize, word: &str, variables: &BTreeMap<OsString, OsString>) -> Result<Awaited, Failure> {
+fn meaning(at: usize, word: &str, of_variable: impl Fn(&str) -> Service) -> Result<Awaited, Failure> {
     if let Some(name) = word.strip_prefix(VARIABLE) {
-        let value = variables.get(OsStr::new(name)).map(OsString::as_os_str);
-        let service = service::of_variable(name, value);
         let why = |why| Failure::NoEndpoint { what: format!("`{}`", excerpt(name)), why };
-        return of_service(service).map_err(why);
+        return of_service(of_variable(name)).map_err(why);
     }
     if word.contains(':') {
         let service = service::of_url(word).and_then(of_service);
@@ -137,46 +133,15 @@ fn of_service(service: Service) -> Result<Awaited, NoEndpoint> {
     service.endpoint.map(|endpoint| Awaited::Service(name, endpoint))
 }
 
-/// What the app would be run with.
-#[derive(Default)]
-struct Surroundings {
-    variables: BTreeMap<OsString, OsString>,
-    /// Those of its own instances.
-    ports: BTreeSet<u16>,
-}
-
-/// Returns the services that variables name by `…_URL`, as far as one can connect to them. One that the app itself is to
-/// be, as `APP_URL` may say, is none to wait for before it is started.
-fn services(Surroundings { variables, ports }: &Surroundings) -> Vec<Awaited> {
-    let named = variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
-    let named = named.filter(|(name, _)| name.ends_with("_URL"));
-    let services = named.filter_map(|(name, value)| of_service(service::of_variable(name, Some(value))).ok());
-    services.filter(|one| !is_own(one, ports)).collect()
-}
-
-fn is_own(one: &Awaited, ports: &BTreeSet<u16>) -> bool {
-    let is_here = |host: &str| {
-        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|at: IpAddr| at.is_loopback())
-    };
-    match one {
-        Awaited::Service(_, Endpoint::Tcp { host, port }) => ports.contains(port) && is_here(host),
-        Awaited::Service(_, Endpoint::Unix(_)) | Awaited::Instances(_) => false,
-    }
-}
-
-/// Returns the app's environment and ports.
-fn surroundings(common: Common) -> Result<Surroundings, Failure> {
-    let app = App::load(common.options())?;
+/// Returns what the app would run, and with which variables.
+fn plan(common: &Common) -> Result<Plan, Failure> {
+    let app = App::load(common.clone().options())?;
     let warnings = app.warnings()?;
     if !warnings.is_empty() {
         write_stderr(&warnings.to_string());
     }
     let formation = app.formation(&[])?;
-    let plan = app.plan(formation)?;
-    Ok(Surroundings {
-        variables: plan.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        ports: plan.formation().instances().filter_map(|id| plan.port_of(&id)).collect(),
-    })
+    app.plan_of_one_off(formation)
 }
 
 /// What is known of all that is waited for.
@@ -361,23 +326,23 @@ fn obey(sender: &Sender<Seen>) -> Result<(), Failure> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::ffi::OsString;
+    use std::ffi::OsStr;
     use std::time::Duration;
 
-    use super::{Awaited, Surroundings, Waiting, lack, meaning, services};
+    use super::{Awaited, Waiting, lack, meaning};
     use crate::cli::ready::tests::{formation, instance};
     use crate::control::protocol::State;
     use crate::policy::Endpoint;
-
-    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
-        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
-    }
+    use crate::service::of_variable;
 
     #[track_caller]
     fn check_meaning(word: &str, expected: &str) {
-        let variables = variables(&[("DB", "postgres://u:s3cret@h/db"), ("NONE", "s3cret")]);
-        let meant = meaning(1, word, &variables);
+        let value = |name: &str| match name {
+            "DB" => Some(OsStr::new("postgres://u:s3cret@h/db")),
+            "NONE" => Some(OsStr::new("s3cret")),
+            _ => None,
+        };
+        let meant = meaning(1, word, |name| of_variable(name, value(name)));
         let told = meant.map_or_else(|failure| failure.to_string(), |awaited| awaited.name());
         assert_eq!(told, expected, "{word}");
     }
@@ -405,25 +370,6 @@ mod tests {
             "foo://u:s3cret@h",
             "procman: argument 2 names no port, and its scheme has none that is usual",
         );
-    }
-
-    #[test]
-    fn without_a_word_every_url_that_leads_somewhere_is_meant() {
-        let variables = variables(&[
-            ("A_URL", "redis://a"),
-            ("B_URI", "redis://b"),
-            ("C_URL", "sqlite:db"),
-            ("D_URL", ""),
-            ("E_URL", "http://e:80/"),
-            ("F_URL", "http://localhost:5000/"),
-            ("G_URL", "http://[::1]:5000/"),
-            ("H_URL", "http://localhost:5001/"),
-            ("I_URL", "http://i:5000/"),
-        ]);
-        let ports = [5000, 5100].into();
-        let names: Vec<String> =
-            services(&Surroundings { variables, ports }).iter().map(Awaited::name).collect();
-        assert_eq!(names, ["A_URL (a:6379)", "E_URL (e:80)", "H_URL (localhost:5001)", "I_URL (i:5000)"]);
     }
 
     #[test]

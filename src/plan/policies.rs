@@ -15,7 +15,7 @@ use crate::formation::{FormationError, nearest};
 use crate::policy::{Kind, Need, NoEndpoint, OnExit, Policies, Policy, Restart, Service};
 use crate::procfile::ProcessType;
 use crate::quote::excerpt;
-use crate::service;
+use crate::service::{self, VARIABLE};
 
 /// What a user has said about supervision.
 #[derive(Clone, Copy, Debug)]
@@ -169,9 +169,6 @@ fn services(policy: &Policy) -> impl Iterator<Item = &Service> {
         Need::Service(service) => Some(service),
     })
 }
-
-/// What a need begins with that is the name of a variable.
-const VARIABLE: &str = "env:";
 
 /// Returns what a need means. Of a variable it is not known yet where it leads.
 fn need(text: &str, process: &ProcessType, types: &[ProcessType]) -> Result<Need, PolicyFault> {
