@@ -16,7 +16,6 @@ use crate::procfile::{NameError, ProcessType};
 use crate::quote::{self, excerpt};
 
 pub use crate::formation::target::{Amount, Change, Target, TargetError};
-pub use crate::quote::distance;
 
 /// One of the running instances of a process type, shown as `web.1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

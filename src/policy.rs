@@ -236,3 +236,38 @@ pub enum Probe {
     /// A command, run by `/bin/sh -c` where and with what the instance has, exits with 0.
     Exec(String),
 }
+
+/// Where a GET goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// To the instance's own port, for this path.
+    Own(&'a str),
+    /// To the server of a URL.
+    Url {
+        /// A name, or an address; one of IPv6 in brackets.
+        host: &'a str,
+        /// The port.
+        port: u16,
+        /// Both, as they are written.
+        authority: &'a str,
+        /// What follows, which may be nothing.
+        path: &'a str,
+    },
+}
+
+impl Place<'_> {
+    /// The port of a URL that names none.
+    const PORT: u16 = 80;
+
+    /// Returns what the target of a GET means. It has been looked at when it was read, and may not be a URL of another
+    /// scheme.
+    pub fn of(target: &str) -> Place<'_> {
+        let Some(url) = target.strip_prefix("http://") else { return Place::Own(target) };
+        let (authority, path) = url.split_at(url.find(['/', '?', '#']).unwrap_or(url.len()));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(Place::PORT)),
+            Some(_) | None => (authority, Place::PORT),
+        };
+        Place::Url { host, port, authority, path }
+    }
+}

@@ -221,7 +221,8 @@ impl FromStr for Target {
         } else if lower.starts_with("http://") && text.contains('@') {
             Err(format!("this URL has a user in it, and should be {WORDS}"))
         } else if lower.starts_with("http://") && is_plain && service::endpoint(text).is_ok() {
-            Ok(Target(text.to_owned()))
+            // Whoever reads it knows one way to write a scheme.
+            Ok(Target(format!("http://{}", &text["http://".len()..])))
         } else {
             Err(format!("this is not {WORDS}"))
         }
@@ -341,6 +342,7 @@ mod tests {
         check_sign("{ http = '/health?a=b' }", Sign::Probe(http("/health?a=b", None)));
         let url = "http://localhost:8080/x";
         check_sign(&format!("{{ http = '{url}', status = 204 }}"), Sign::Probe(http(url, Some(204))));
+        check_sign("{ http = 'HTTP://H/X' }", Sign::Probe(http("http://H/X", None)));
     }
 
     #[test]

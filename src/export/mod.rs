@@ -37,8 +37,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::formation;
-use crate::quote::{escaped_path, excerpt};
+use crate::quote::{distance, escaped_path, excerpt};
 
 pub use crate::export::app::{App, Instance, Process, Release, Target};
 pub use crate::export::supervision::Supervision;
@@ -143,9 +142,9 @@ impl Format {
         let text = text.to_ascii_lowercase();
         let called = ALIASES.into_iter().find(|(name, _)| *name == text).map(|(_, format)| format);
         // Of a name as short as `s6` no letter may be wrong: what is left would say nothing.
-        let distance = |format: &Format| formation::distance(&text, format.name());
-        let near = |format: &Format| distance(format) <= 2.min(format.name().len() - 2);
-        called.or_else(|| Format::ALL.into_iter().filter(near).min_by_key(distance))
+        let away = |format: &Format| distance(&text, format.name());
+        let near = |format: &Format| away(format) <= 2.min(format.name().len() - 2);
+        called.or_else(|| Format::ALL.into_iter().filter(near).min_by_key(away))
     }
 }
 
