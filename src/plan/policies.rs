@@ -186,7 +186,8 @@ fn need(text: &str, process: &ProcessType, types: &[ProcessType]) -> Result<Need
     }
     match service::of_url(text) {
         Ok(service) => Ok(Need::Service(service)),
-        Err(none) if text.contains("://") => Err(PolicyFault::Url { none }),
+        // What lacks its scheme may have a password all the same.
+        Err(none) if text.contains("://") || text.contains('@') => Err(PolicyFault::Url { none }),
         Err(_) => Err(PolicyFault::NoNeed { text: excerpt(text) }),
     }
 }
@@ -283,6 +284,7 @@ mod tests {
         check("[process.web]\nneeds = ['localhost:5432']", &[words]);
         let words = "2:10 this names no port, and its scheme has none that is usual";
         check("[process.web]\nneeds = ['tcp://me:s3cret@h']", &[words]);
+        check("[process.web]\nneeds = ['me:s3cret@h']", &["2:10 this names no host to connect to"]);
         check("[process.web]\nneeds = ['file:///x']", &["2:10 this names no host to connect to"]);
     }
 
