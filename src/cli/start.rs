@@ -22,6 +22,7 @@ use crate::supervisor::{Audience, Settings};
 use crate::sys::guard::{self, Side};
 use crate::sys::link::Peer;
 use crate::sys::logfile::LogFile;
+use crate::sys::lot::draw;
 use crate::sys::service_manager::ServiceManager;
 use crate::sys::socket::{self, BindError, Listener};
 use crate::sys::stdio::{stdout_is_terminal, write_stderr, write_stderr_unless_stuck};
@@ -121,7 +122,8 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
             policies: plan.policies().clone(),
             patience: options.wait_timeout.map_or(PATIENCE, |timeout| timeout.0),
             audience,
-            seed: Some(u64::from(std::process::id())),
+            // Not by the process's number, which is the same in all containers of an image.
+            seed: Some(draw()),
         },
         style,
         wanted,

@@ -2,7 +2,7 @@
 //!
 //! Only here are `nix`, `signal-hook` and `unsafe` named. Where Linux offers more than POSIX (subreaper,
 //! parent-death signal, pidfd, signalfd, a child in its parent's memory until it executes, `/proc`), the portable
-//! way stands beside it; `--cfg procman_portable` builds that one on Linux too, so that it is compiled and tested and
+//! way stands beside it; the feature `portable` builds that one on Linux too, so that it is compiled and tested and
 //! cannot rot.
 
 #![allow(unsafe_code, reason = "this is the only module that may, each block with the reason it is sound")]
@@ -21,6 +21,7 @@ pub mod interpreter;
 pub mod limits;
 pub mod link;
 pub mod logfile;
+pub mod lot;
 pub mod memory;
 pub mod notify;
 pub mod pty;

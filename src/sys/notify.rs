@@ -4,7 +4,6 @@
 //! that only this user may write to, which goes with the socket.
 
 use std::ffi::{OsStr, OsString};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
@@ -13,6 +12,7 @@ use std::path::Path;
 use crate::process::Pid;
 use crate::sys::census::own_pid;
 use crate::sys::child::set_aside;
+use crate::sys::lot::draw;
 
 /// A socket that takes messages and never waits.
 #[derive(Debug)]
@@ -32,8 +32,7 @@ pub enum Author {
 
 /// Returns a part of an address that nobody else has, and nobody knows beforehand.
 fn unique() -> String {
-    // The standard library seeds its hashes with what the system draws.
-    format!("procman-{}-{:016x}", own_pid(), RandomState::new().build_hasher().finish())
+    format!("procman-{}-{:016x}", own_pid(), draw())
 }
 
 impl Notices {
