@@ -115,7 +115,6 @@ impl Errands {
     }
 
     /// Returns what an instance says that it does, fit to be shown.
-    #[allow(dead_code, reason = "nobody shows it yet")]
     pub fn status_of(&self, id: &InstanceId) -> Option<&str> {
         self.listening.get(id).map(|listening| listening.status.as_str()).filter(|status| !status.is_empty())
     }

@@ -1,8 +1,9 @@
 //! The runtime: one loop in which facts come in and orders go out.
 //!
-//! Here the deciding (`supervisor`, `output`) and the doing (`sys`) meet. The loop waits for signals, for
-//! the guard, for ends of instances, for the pump and for the supervisor's deadline; it hands every fact to
-//! the supervisor and carries out what that orders. It decides nothing itself.
+//! Here the deciding (`supervisor`, `output`) and the doing (`sys`) meet. The loop waits for signals, for the guard, for
+//! ends of instances, for the pump, for the supervisor's deadline, for what has come of probes and of attempts to reach a
+//! service, and for clients; it hands every fact to the supervisor and carries out what that orders. It decides nothing
+//! itself.
 
 mod children;
 mod errands;
