@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use nix::sys::signal::{Signal, kill};
 
 use crate::support::formation::RESTS;
-use crate::support::http::free_port;
+use crate::support::http::{deaf_port, free_port};
 use crate::support::{App, End, Running, python, wait_until};
 
 /// A server at `$PORT` that answers GETs with 503 until there is a file `well`, and then with 204.
@@ -174,7 +174,8 @@ const NEVER: [&str; 5] =
 fn whatever_is_not_ready_in_time_ends_the_formation() {
     for sign in NEVER {
         let app = app("exec sleep 1000", &format!("{{ {sign}, interval = 0.05, deadline = 0.3 }}"));
-        let end = start(&app, &["-p", &free_port().to_string()]).finish();
+        let (_socket, port) = deaf_port();
+        let end = start(&app, &["-p", &port.to_string()]).finish();
         assert_eq!(end.status, Some(1), "{sign}: {}", end.stdout);
         assert!(end.stdout.contains("web.1 was not ready within"), "{sign}: {}", end.stdout);
         assert!(is_held(&end.stdout, "worker.1"), "{sign}: {}", end.stdout);
@@ -186,7 +187,8 @@ fn whatever_is_not_ready_in_time_ends_the_formation() {
 fn a_request_to_stop_ends_whatever_is_waited_for() {
     for sign in NEVER {
         let app = app("echo begins; exec sleep 1000", &format!("{{ {sign} }}"));
-        let running = start(&app, &["-p", &free_port().to_string()]);
+        let (_socket, port) = deaf_port();
+        let running = start(&app, &["-p", &port.to_string()]);
         running.wait_for("web.1    | begins");
         assert!(is_held(&stop(&app, running).stdout, "worker.1"), "{sign}");
     }
@@ -278,8 +280,8 @@ fn a_service_may_be_a_socket_of_this_machine() {
 
 #[test]
 fn a_service_that_never_comes_ends_the_formation() {
-    let port = free_port();
-    let app = needy(&format!("redis://localhost:{port}"));
+    let (_socket, port) = deaf_port();
+    let app = needy(&format!("redis://127.0.0.1:{port}"));
     let end = start(&app, &["--wait-timeout", "0.3"]).finish();
     assert_eq!(end.status, Some(1), "{}", end.stdout);
     assert!(end.stdout.contains("still missing: DATABASE_URL"), "{}", end.stdout);

@@ -3,12 +3,26 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
+use tokio::net::TcpSocket;
+
 use crate::support::LIMIT;
 
 /// Returns a port that nobody listens on, with room above it for the ports of other types.
 pub fn free_port() -> u16 {
     let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     std::iter::repeat_with(free).find(|port| *port < 65_000).unwrap()
+}
+
+/// Returns a port at which nobody listens, and what keeps it from everybody else for as long as it is held; with room above
+/// it as well.
+pub fn deaf_port() -> (TcpSocket, u16) {
+    let taken = || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        (socket, port)
+    };
+    std::iter::repeat_with(taken).find(|(_, port)| *port < 65_000).unwrap()
 }
 
 /// Returns the whole answer to a GET.
