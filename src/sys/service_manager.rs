@@ -14,7 +14,7 @@ use crate::process::Pid;
 use crate::sys::census;
 use crate::sys::stdio::{plain, write_stderr_unless_stuck};
 
-/// How long the manager may be too busy to take a message.
+/// How long the manager may be too busy to take a message. Who tells hears nothing else meanwhile, so once is enough.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the manager is told.
@@ -72,7 +72,11 @@ impl ServiceManager {
 
     fn send(&self, text: &str) -> io::Result<()> {
         let socket = UnixDatagram::unbound()?;
-        socket.set_write_timeout(Some(PATIENCE))?;
+        if self.has_failed {
+            socket.set_nonblocking(true)?;
+        } else {
+            socket.set_write_timeout(Some(PATIENCE))?;
+        }
         socket.send_to_addr(text.as_bytes(), &address(&self.address)?).map(drop)
     }
 }
@@ -159,6 +163,19 @@ mod tests {
             manager.tell(News::Stopping);
             assert!(manager.has_failed, "{address}");
         }
+    }
+
+    /// Else the guard would be deaf to requests for a second each time.
+    #[test]
+    fn one_that_does_not_listen_is_waited_for_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let address = directory.path().join("notify");
+        let _listener = UnixDatagram::bind(&address).unwrap();
+        let mut manager = ServiceManager { address: address.into(), watchdog: None, has_failed: false };
+        for _ in 0..10_000 {
+            manager.tell(News::Alive);
+        }
+        assert!(manager.has_failed);
     }
 
     #[test]
