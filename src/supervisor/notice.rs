@@ -237,7 +237,8 @@ impl fmt::Display for Notice {
                 write!(f, "{id} {why}, starts again in {pause} ({ends} of {budget} ends in a row)")
             }
             Notice::UsedUp { id, why, ends } => {
-                write!(f, "{id} {why} and is not started again after {ends} ends in a row")
+                let ends = if *ends == 1 { "1 end".to_owned() } else { format!("{ends} ends in a row") };
+                write!(f, "{id} {why} and is not started again after {ends}")
             }
             Notice::OthersGoOn { id, why: why @ (Why::Ended(_) | Why::NotStarted(_)) } => {
                 write!(f, "{id} {why}, the others go on")

@@ -109,6 +109,10 @@ fn every_notice_about_policies_has_its_words() {
             "web.1 exited with code 1 and is not started again after 10 ends in a row",
         ),
         (
+            Notice::UsedUp { id: web(), why: ended, ends: 1 },
+            "web.1 exited with code 1 and is not started again after 1 end",
+        ),
+        (
             Notice::OthersGoOn { id: web(), why: Why::Ended(Exit::Signal(Signal(11))) },
             "web.1 terminated by SIGSEGV, the others go on",
         ),
