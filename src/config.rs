@@ -167,6 +167,11 @@ impl Options {
             processes: if self.processes.is_empty() { lower.processes } else { self.processes },
         }
     }
+
+    /// Returns how long backing services may keep those waiting that need them.
+    pub fn patience(&self) -> Duration {
+        self.wait_timeout.map_or(Duration::from_secs(60), |Timeout(timeout)| timeout)
+    }
 }
 
 /// Returns the options that a `procman.toml` sets. Keys are the long names of the command line.

@@ -5,7 +5,7 @@ use crate::cli::error::Failure;
 use crate::cli::explain::{self, Explained};
 use crate::cli::load::App;
 use crate::cli::print;
-use crate::cli::start::{PATIENCE, style, wait_for_services};
+use crate::cli::start::{style, wait_for_services};
 
 /// Says that everything is valid, and perhaps what it means, or fails with every fault and warning.
 pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
@@ -23,7 +23,7 @@ pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
     if !app.entries.is_empty() {
         match app.formation(&[]).and_then(|formation| app.plan(formation)) {
             Ok(mut plan) if check.explain => {
-                let patience = options.wait_timeout.map_or(PATIENCE, |timeout| timeout.0);
+                let patience = options.patience();
                 let own = wait_for_services(&mut plan, &options);
                 explained = explain::text(&Explained { plan: &plan, patience, ptys: &ptys });
                 explained.extend(own.iter().map(|notice| format!("\n{notice}\n")));

@@ -4,7 +4,6 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::cli::args::{self, Common};
 use crate::cli::client::usual_place;
@@ -31,9 +30,6 @@ use crate::sys::{daemon, startup, zone};
 /// How many bytes of each instance's output are kept: as many as the pump reads at once of a flood, which is the least
 /// that can be kept of it without a copy.
 const HISTORY: usize = READ;
-
-/// How long a backing service may keep those waiting that need it, where nothing is said.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the formation, and returns what procman exits with.
 pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
@@ -120,7 +116,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         settings: Settings {
             grace,
             policies: plan.policies().clone(),
-            patience: options.wait_timeout.map_or(PATIENCE, |timeout| timeout.0),
+            patience: options.patience(),
             audience,
             // Not by the process's number, which is the same in all containers of an image.
             seed: Some(draw()),

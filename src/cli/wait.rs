@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use crate::cli::args::{self, Client, Common};
 use crate::cli::error::Failure;
-use crate::cli::load::App;
+use crate::cli::load::{self, App};
 use crate::cli::{client, ready};
+use crate::config::{Options, Timeout};
 use crate::control::protocol::{self, Instance};
 use crate::formation::{Target, nearest};
 use crate::plan::Plan;
@@ -27,8 +28,6 @@ use crate::sys::signals::Signals;
 use crate::sys::startup::Hangup;
 use crate::sys::stdio::write_stderr;
 
-/// How long is waited if nothing is said.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// How long after one attempt the next one follows.
@@ -55,7 +54,7 @@ enum Seen {
 
 /// Waits for all, and fails with what is missing when the time is up.
 pub fn run(common: Common, wait: args::Wait) -> Result<i32, Failure> {
-    let patience = wait.timeout.map_or(PATIENCE, |timeout| timeout.0);
+    let patience = patience(&common, &wait)?;
     let all = awaited(&common, &wait.names)?;
     let (sender, seen) = mpsc::channel();
     if std::process::id() == 1 {
@@ -87,6 +86,16 @@ pub fn run(common: Common, wait: args::Wait) -> Result<i32, Failure> {
     }
     let missing = waiting.missing();
     if missing.is_empty() { Ok(0) } else { Err(Failure::NotThere { patience, missing }) }
+}
+
+/// Returns how long all may take. What is said for services in `procman.toml` holds where an app is meant.
+fn patience(common: &Common, wait: &args::Wait) -> Result<Duration, Failure> {
+    let is_url = |word: &String| word.contains(':') && !word.starts_with(VARIABLE);
+    match wait.timeout {
+        Some(Timeout(timeout)) => Ok(timeout),
+        None if !wait.names.is_empty() && wait.names.iter().all(is_url) => Ok(Options::default().patience()),
+        None => load::place(common.clone().options()).map(|(_, options)| options.patience()),
+    }
 }
 
 /// Returns what the words mean; without any, every service that a variable of the app's environment names.

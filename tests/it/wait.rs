@@ -107,6 +107,16 @@ fn a_service_that_never_comes_is_named_when_the_time_is_up() {
 }
 
 #[test]
+fn the_time_may_stand_in_the_file_of_the_app() {
+    let (_socket, port) = deaf_port();
+    let app = app(&format!("A_URL=tcp://127.0.0.1:{port}\n"));
+    app.file("procman.toml", "wait-timeout = 0\n");
+    let missing = format!("procman: still missing: A_URL (127.0.0.1:{port}) (connection refused)\n");
+    check(&app.done(&["wait"]), 1, &missing);
+    check(&app.done(&["wait", "web"]), 1, "procman: still missing: web (not running)\n");
+}
+
+#[test]
 fn what_names_no_service_is_an_error_that_shows_no_value() {
     let app = app("BAD=s3cret\nODD=foo://s3cret@\n");
     let hint = "hint: a URL is like tcp://localhost:5432\n";
