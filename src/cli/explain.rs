@@ -118,6 +118,8 @@ fn tried(interval: Duration, timeout: Duration) -> String {
 
 fn when_ended(policy: &Policy) -> Vec<String> {
     let again = match (policy.restart, policy.kind) {
+        // The first end is the last.
+        _ if policy.budget == 1 => None,
         (Restart::Never, _) => None,
         (Restart::OnFailure, _) | (Restart::Always, Kind::OneShot) => {
             Some("is started again if it has failed")
@@ -131,10 +133,7 @@ fn when_ended(policy: &Policy) -> Vec<String> {
     };
     match again {
         Some(again) => {
-            let times = match policy.budget {
-                1 => "once".to_owned(),
-                budget => format!("{budget} times in a row"),
-            };
+            let times = format!("{} times in a row", policy.budget);
             vec![format!("{again}, until it has ended {times}"), format!("else {others}")]
         }
         None => vec![marked(others.to_owned(), policy.on_exit == OnExit::StopAll)],
