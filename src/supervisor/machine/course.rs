@@ -21,6 +21,7 @@ impl Supervisor {
         member.state = Instance::Running { pid, since: now, condition };
         member.spawns = member.spawns.saturating_add(1);
         self.spawning = None;
+        self.may_be_over();
         match (arrival, self.phase) {
             (Arrival::Runs, _) => {
                 self.waits.answer(id, Wish::Up, Outcome::Running { pid }, actions);
@@ -46,10 +47,7 @@ impl Supervisor {
         self.spawning = None;
         match (arrival, failure) {
             (Arrival::IsStopped(next), _) => self.gone(now, id, next, Outcome::DownAlready, actions),
-            (Arrival::Runs, Failure::StaysDown) => {
-                member.state = Instance::Down(Cause::Asked);
-                self.waits.answer(id, Wish::Up, Outcome::NotStarted { exit }, actions);
-            }
+            (Arrival::Runs, Failure::StaysDown) => self.asked_in_vain(id, exit, actions),
             (Arrival::Runs, Failure::EndsAll) => {
                 let why = Why::NotStarted(exit);
                 self.waits.answer(id, Wish::Up, Outcome::NotStarted { exit }, actions);
@@ -156,13 +154,20 @@ impl Supervisor {
         match next {
             Next::End => self.enter(id, Instance::Down(Cause::Ended)),
             Next::StayDown(cause) => self.rest(id, cause, actions),
-            Next::StartAgain => self.enqueue(now, id, Failure::StaysDown, actions),
+            Next::StartAgain => {
+                // Whoever has stopped it has been overtaken.
+                self.may_be_over();
+                self.enqueue(now, id, Failure::StaysDown, actions);
+            }
             Next::BackOff => {
                 if let Some(exit) = self.roster.get(id).and_then(|member| member.last_exit) {
                     self.back_off(now, id, Why::Ended(exit), actions);
                 }
             }
-            Next::Vanish => self.roster.remove(id),
+            Next::Vanish => {
+                self.roster.remove(id);
+                self.has_been_stopped();
+            }
         }
         self.waits.answer(id, Wish::Down, outcome, actions);
     }
@@ -263,8 +268,11 @@ impl Supervisor {
         actions.push(Action::Say(Notice::Unkillable { id: id.clone(), pid }));
         match next {
             // Nobody has asked for its end.
-            Next::StayDown(Cause::Done | Cause::Ended) | Next::BackOff => self.settled(id, actions),
-            Next::End | Next::StayDown(Cause::Asked) | Next::StartAgain | Next::Vanish => {}
+            Next::StayDown(Cause::Done | Cause::Ended) | Next::BackOff | Next::StartAgain => {
+                self.settled(id, actions);
+            }
+            Next::StayDown(Cause::Asked) | Next::Vanish => self.has_been_stopped(),
+            Next::End => {}
         }
         self.waits.answer_all(id, Outcome::Unkillable, actions);
     }

@@ -243,18 +243,16 @@ impl Supervisor {
             let Some(Instance::Held { failure }) = self.roster.get(&id).map(|member| member.state) else {
                 continue;
             };
-            match (failure, self.rules.of(&id.process).on_exit) {
-                (Failure::EndsAll, OnExit::StopAll) => {
-                    self.stop(now, 1, StopCause::Missing(service), actions);
-                    return Due::Something;
-                }
-                (Failure::EndsAll, OnExit::Ignore) => self.fails_for_lack(&id, actions),
-                (Failure::StaysDown, OnExit::StopAll | OnExit::Ignore) => {
-                    self.enter(&id, Instance::Down(Cause::Asked));
-                }
+            let on_exit = self.rules.of(&id.process).on_exit;
+            if (failure, on_exit) == (Failure::EndsAll, OnExit::StopAll) {
+                self.stop(now, 1, StopCause::Missing(service), actions);
+                return Due::Something;
             }
             self.services.leave(&id, actions);
-            self.waits.answer(&id, Wish::Up, Outcome::NotStarted { exit: LACK }, actions);
+            match failure {
+                Failure::EndsAll => self.fails_for_lack(&id, LACK, actions),
+                Failure::StaysDown => self.asked_in_vain(&id, LACK, actions),
+            }
         }
         Due::Something
     }

@@ -121,7 +121,13 @@ impl Supervisor {
                 *next = Next::StartAgain;
                 member.ends = 0;
             }
-            Instance::BackingOff { .. } | Instance::Down(_) => {
+            Instance::BackingOff { .. } => {
+                member.ends = 0;
+                // It would have come back, whatever has been stopped meanwhile.
+                self.may_be_over();
+                self.enqueue(now, id, failure, actions);
+            }
+            Instance::Down(_) => {
                 member.ends = 0;
                 self.enqueue(now, id, failure, actions);
             }
@@ -150,9 +156,11 @@ impl Supervisor {
             Instance::Running { .. } | Instance::Needed { .. } => self.terminate(now, id, again, actions),
             Instance::Stopping { next, .. } => *next = again,
             Instance::Unkillable { .. } => return Answer::Now(Outcome::Unkillable),
-            Instance::BackingOff { .. } | Instance::Down(_) => {
+            Instance::BackingOff { .. } => {
+                self.may_be_over();
                 self.enqueue(now, id, Failure::StaysDown, actions);
             }
+            Instance::Down(_) => self.enqueue(now, id, Failure::StaysDown, actions),
         }
         Answer::When(Wish::Up)
     }
@@ -192,6 +200,9 @@ impl Supervisor {
             Rest::StayDown if is_down => {}
             Rest::StayDown => self.enter(id, Instance::Down(Cause::Asked)),
             Rest::Vanish => self.roster.remove(id),
+        }
+        if !is_down {
+            self.has_been_stopped();
         }
     }
 }

@@ -10,21 +10,26 @@ use crate::supervisor::machine::Supervisor;
 use crate::supervisor::notice::{Notice, StopCause, Why};
 use crate::supervisor::phase::Phase;
 use crate::supervisor::request::Outcome;
+use crate::supervisor::waits::Wish;
 
 /// What is known of ends that were not the end of all.
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
     /// The first status of them that is none of success.
     failure: Option<i32>,
-    news: News,
+    /// The status of the last start in this step that was asked for in vain.
+    in_vain: Option<i32>,
+    last: Last,
 }
 
-/// Whether one of them may have been the last one.
+/// What has become last of any instance. It tells whether the formation is over, should nothing of it be left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum News {
+enum Last {
+    /// A request has stopped it, or nothing has run yet: somebody may ask for it again, if in vain so far.
     #[default]
-    None,
-    Ended,
+    Stopped,
+    /// It has come to live, or has ended by itself: nobody has wished that nothing runs.
+    Lived,
 }
 
 impl Ends {
@@ -151,6 +156,7 @@ impl Supervisor {
     /// Nothing of an instance is left that is started again: the pause begins.
     pub(super) fn back_off(&mut self, now: Time, id: &InstanceId, why: Why, actions: &mut Vec<Action>) {
         let budget = self.rules.of(&id.process).budget;
+        self.may_be_over();
         let Some(member) = self.roster.get_mut(id) else { return };
         let ends = member.ends;
         let pause = backoff::pause(ends, id, self.settings.seed);
@@ -167,7 +173,7 @@ impl Supervisor {
         self.enter(id, Instance::Down(cause));
         match cause {
             Cause::Done | Cause::Ended => self.settled(id, actions),
-            Cause::Asked => {}
+            Cause::Asked => self.has_been_stopped(),
         }
     }
 
@@ -179,23 +185,35 @@ impl Supervisor {
     }
 
     /// A service that did not come is the end of an instance that needs it, which the others survive.
-    pub(super) fn fails_for_lack(&mut self, id: &InstanceId, actions: &mut Vec<Action>) {
-        self.ends.remember(1);
+    pub(super) fn fails_for_lack(&mut self, id: &InstanceId, exit: Exit, actions: &mut Vec<Action>) {
+        self.ends.remember(exit.status());
         self.rest(id, Cause::Ended, actions);
+        self.waits.answer(id, Wish::Up, Outcome::NotStarted { exit }, actions);
     }
 
-    /// Lets it be seen whether anything more is to come.
+    /// A start that a request has asked for was in vain. Nothing follows from that unless it was the last hope.
+    pub(super) fn asked_in_vain(&mut self, id: &InstanceId, exit: Exit, actions: &mut Vec<Action>) {
+        self.enter(id, Instance::Down(Cause::Asked));
+        self.ends.in_vain = Some(exit.status());
+        self.waits.answer(id, Wish::Up, Outcome::NotStarted { exit }, actions);
+    }
+
+    /// The formation is over as soon as nothing of it is left.
     pub(super) fn may_be_over(&mut self) {
-        self.ends.news = News::Ended;
+        self.ends.last = Last::Lived;
     }
 
-    /// Stops the formation if its last instance has ended by itself. One that a request has stopped is not the last one:
-    /// somebody may ask for it again.
+    /// A request has stopped an instance, or taken it out. Should that be the last one, somebody may ask for it again.
+    pub(super) fn has_been_stopped(&mut self) {
+        self.ends.last = Last::Stopped;
+    }
+
+    /// Stops the formation if nothing of it is left and nobody has asked for that.
     pub(super) fn end_with_the_last(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let news = std::mem::take(&mut self.ends.news);
-        match (self.phase, news) {
-            (Phase::Running { .. }, News::Ended) => {}
-            (Phase::Running { .. }, News::None)
+        let asked_in_vain = self.ends.in_vain.take();
+        match (self.phase, self.ends.last) {
+            (Phase::Running { .. }, Last::Lived) => {}
+            (Phase::Running { .. }, Last::Stopped)
             | (Phase::Stopping { .. } | Phase::Draining { .. } | Phase::Finished, _) => return,
         }
         let mut in_vain = 0;
@@ -212,6 +230,7 @@ impl Supervisor {
                 | Instance::BackingOff { .. } => return,
             }
         }
-        self.stop(now, self.ends.failure.unwrap_or(in_vain), StopCause::NothingLeft, actions);
+        let status = self.ends.failure.or(asked_in_vain).unwrap_or(in_vain);
+        self.stop(now, status, StopCause::NothingLeft, actions);
     }
 }

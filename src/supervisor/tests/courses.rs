@@ -38,6 +38,8 @@ pub struct Courses {
     pub lacking: BTreeSet<InstanceId>,
     /// The first failure of those that the others survived.
     failure: i32,
+    /// What the last start in this step that was asked for in vain has come to.
+    pub in_vain: i32,
     /// The services that are being tried, and since when.
     reaches: BTreeMap<Service, Time>,
     /// Those of them that are known not to be there.
@@ -111,6 +113,7 @@ impl Courses {
             ended: BTreeSet::new(),
             lacking: BTreeSet::new(),
             failure: 0,
+            in_vain: 0,
             reaches: BTreeMap::new(),
             troubles: BTreeSet::new(),
             unreached: BTreeMap::new(),
@@ -399,6 +402,7 @@ impl Ledger {
 
     pub fn begin_step(&mut self) {
         self.courses.lacking.clear();
+        self.courses.in_vain = 0;
         self.courses.ends = 0;
     }
 
@@ -444,6 +448,7 @@ impl Ledger {
                     self.settle(&id, Fate::Stays);
                 }
                 OnExit::StopAll | OnExit::Ignore => {
+                    self.courses.in_vain = 1;
                     self.wishes.give_up(&id);
                     self.enter(&id, Body::Gone);
                 }
@@ -520,11 +525,11 @@ impl Ledger {
 
     /// Begins the end if the last instance has ended by itself.
     pub fn end_if_over(&mut self, now: Time, supervisor: &Supervisor) -> Result<(), String> {
-        let mut in_vain = 0;
+        let mut in_vain = self.courses.in_vain;
         for (id, body) in &self.bodies {
             match body {
                 Body::Gone | Body::LostLeader(_) | Body::LostLeftovers(_) => {}
-                Body::Waiting if self.is_hopeless(&id.process) => in_vain = 1,
+                Body::Waiting if self.is_hopeless(&id.process) => in_vain = in_vain.max(1),
                 Body::Waiting | Body::Ordered | Body::Leader(..) | Body::Leftovers(..) | Body::Pausing(_) => {
                     return Ok(());
                 }

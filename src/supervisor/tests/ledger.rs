@@ -142,6 +142,13 @@ impl Ledger {
         self.stop.is_some_and(|stop| stop.output == Output::Finished)
     }
 
+    /// Returns whether nothing lives or is to.
+    pub fn is_still(&self) -> bool {
+        let is_still =
+            |body: &Body| matches!(body, Body::Gone | Body::LostLeader(_) | Body::LostLeftovers(_));
+        self.bodies.values().all(is_still)
+    }
+
     /// Returns when everything has to be gone, once something has asked for that.
     pub fn deadline(&self) -> Option<Time> {
         self.stop.map(|stop| stop.deadline)
@@ -326,6 +333,7 @@ impl Ledger {
                     self.settle_or_stop(now, id, fate, *exit);
                 } else {
                     if counts {
+                        self.courses.in_vain = exit.status();
                         self.wishes.give_up(id);
                     }
                     self.gone(id);

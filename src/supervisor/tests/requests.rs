@@ -315,8 +315,9 @@ fn restart_while_starting_joins_what_waits_and_replaces_what_arrives() {
         ask 1: start web.1      -> spawn web.1
         ask 2: restart web.1    ->
         spawn-failed web.1 126  -> spawn web.1
-        spawn-failed web.1 126  -> reply 1: web.1 not started 126, done 1, reply 2: web.1 not started 126, done 2
-        status?                 -> web.1 down after 126
+        # It was to run from the start, and nobody has stopped it.
+        spawn-failed web.1 126  -> reply 1: web.1 not started 126, done 1, reply 2: web.1 not started 126, done 2, drain
+        drained                 -> finish 126
         ",
     );
 }

@@ -1,7 +1,7 @@
 //! What follows when an instance ends by itself: restarts, their pauses and their budget, and those that the others
 //! survive.
 
-use crate::supervisor::tests::transcript::check_with;
+use crate::supervisor::tests::transcript::{check, check_with};
 
 #[test]
 fn what_fails_comes_back_after_a_pause() {
@@ -334,6 +334,59 @@ fn what_cannot_be_killed_is_not_waited_for() {
         +5s                    -> say overdue web.1, kill web.1
         +2s                    -> say unkillable web.1 11, drain
         drained                -> finish 1
+        ",
+    );
+}
+
+#[test]
+fn a_start_in_vain_is_the_end_if_nobody_has_stopped_what_ran() {
+    // What has ended before it counts, and so does what it would have come back from.
+    check_with(
+        "web: on-exit=ignore; worker: on-exit=ignore",
+        "
+        start worker.1         -> spawn worker.1
+        spawned worker.1 12    ->
+        ask 1: scale web=1     -> spawn web.1
+        exited worker.1 3      -> say others go on worker.1 3
+        spawn-failed web.1 127 -> reply 1: web.1 not started 127, done 1, drain
+        drained                -> finish 3
+        ",
+    );
+    check_with(
+        "web: restart=always; worker:",
+        "
+        start web.1 worker.1   -> spawn web.1
+        spawned web.1 11       -> spawn worker.1
+        spawned worker.1 12    ->
+        exited web.1 3         -> say back in 1s web.1 3 (1)
+        ask 1: stop worker.1   -> terminate worker.1
+        exited worker.1 0      -> reply 1: worker.1 stopped 0, done 1
+        ask 2: up web.1        -> spawn web.1
+        spawn-failed web.1 126 -> reply 2: web.1 not started 126, done 2, drain
+        drained                -> finish 126
+        ",
+    );
+    check(
+        "
+        start web.1            -> spawn web.1
+        spawned web.1 11       ->
+        ask 1: restart web.1   -> terminate web.1
+        exited web.1 0         -> spawn web.1
+        spawn-failed web.1 127 -> reply 1: web.1 not started 127, done 1, drain
+        drained                -> finish 127
+        ",
+    );
+    // Whoever has stopped it may try again.
+    check(
+        "
+        start web.1            -> spawn web.1
+        spawned web.1 11       ->
+        ask 1: stop web.1      -> terminate web.1
+        exited web.1 0         -> reply 1: web.1 stopped 0, done 1
+        ask 2: up web.1        -> spawn web.1
+        spawn-failed web.1 127 -> reply 2: web.1 not started 127, done 2
+        ask 3: up web.1        -> spawn web.1
+        spawned web.1 12       -> reply 3: web.1 runs 12, done 3
         ",
     );
 }

@@ -121,6 +121,35 @@ fn whoever_asks_for_what_needs_a_service_is_told() {
 }
 
 #[test]
+fn a_service_that_is_missing_again_is_the_end_of_what_has_ended_meanwhile() {
+    check_with(
+        "all: patience=1s; web: needs=env:DB on-exit=ignore; worker: on-exit=ignore",
+        "
+        start web.1 worker.1 -> reach DB, spawn worker.1
+        spawned worker.1 12  ->
+        +1s                  -> say missing DB 1s, let go DB
+        ask 1: up web        -> reach DB
+        exited worker.1 0    -> say others go on worker.1 0
+        +1s                  -> say missing DB 1s, let go DB, reply 1: web.1 not started 1, done 1, drain
+        drained              -> finish 1
+        ",
+    );
+    // A request may restart the last one in vain, too.
+    check_with(
+        "all: patience=1s; web: needs=env:DB",
+        "
+        start web.1          -> reach DB
+        reached DB           -> spawn web.1
+        spawned web.1 11     ->
+        ask 1: restart web   -> terminate web.1
+        exited web.1 0       -> reach DB
+        +1s                  -> say missing DB 1s, let go DB, reply 1: web.1 not started 1, done 1, drain
+        drained              -> finish 1
+        ",
+    );
+}
+
+#[test]
 fn a_service_is_let_go_when_nobody_waits_any_more() {
     check_with(
         "web: needs=env:DB; worker: needs=env:DB,env:CACHE",

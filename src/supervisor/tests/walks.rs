@@ -157,6 +157,8 @@ struct World {
     last_request: u64,
     /// How long escapees take to end.
     escapees: Option<Duration>,
+    /// Whether nobody has asked for anything to be stopped or taken out.
+    must_end: bool,
 }
 
 impl World {
@@ -179,6 +181,7 @@ impl World {
             last_pid: 100,
             last_request: 0,
             escapees: None,
+            must_end: true,
         }
     }
 
@@ -197,6 +200,8 @@ impl World {
             if self.player.ledger.is_stopping() {
                 break;
             }
+            let is_forgotten = self.must_end && self.last_pid > 100 && self.player.ledger.is_still();
+            assert!(!is_forgotten, "nobody wished that nothing runs:\n\n{}", self.player.transcript());
             let (sender, receiver) = (Sender::Kernel, Receiver::Guard);
             self.tell(Event::Signalled { signal: Signal::TERM, sender, receiver });
         }
@@ -285,6 +290,7 @@ impl World {
 
     fn ask(&mut self, request: Request) {
         self.last_request += 1;
+        self.must_end &= !matches!(request, Request::Stop(_) | Request::Scale(_));
         self.tell(Event::Asked { by: RequestId(self.last_request), request });
     }
 
