@@ -144,7 +144,7 @@ fn finish(outcome: Result<Outcome, Failed>) -> Result<i32, Failure> {
         Failed::System(error) => Failure::System(error),
         Failed::OpenFiles(shortage) => Failure::OpenFiles(shortage),
     })?;
-    let Outcome { mut status, failure, dropped, guard, deadline, signals } = outcome;
+    let Outcome { mut status, failure, reason, dropped, guard, deadline, signals } = outcome;
     if guard == Peer::Gone
         && let Err(unkillable) = guard::stand_in(deadline, signals)
     {
@@ -157,7 +157,10 @@ fn finish(outcome: Result<Outcome, Failed>) -> Result<i32, Failure> {
     match failure {
         // It is why the formation ended, unless another end or a request came first.
         Some((id, error)) if error.exit().status() == status => Err(Failure::Instance(id, error)),
-        Some(_) | None => Ok(status),
+        Some(_) | None => {
+            reason.iter().for_each(|reason| write_stderr(&format!("procman: {reason}")));
+            Ok(status)
+        }
     }
 }
 

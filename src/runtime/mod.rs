@@ -123,6 +123,8 @@ pub struct Outcome {
     pub status: i32,
     /// The instance that could not be started, and why.
     pub failure: Option<(InstanceId, SpawnError)>,
+    /// Why it has ended, for who still waits for its start.
+    pub reason: Option<String>,
     /// Bytes of output that were dropped because nobody took them.
     pub dropped: usize,
     /// Whether the guard is still there to end what has escaped.
@@ -268,8 +270,10 @@ impl<'a> Runtime<'a> {
         self.errands.end();
         self.flush();
         self.clients.part(status);
+        let reason = self.reason_for_starter();
         Outcome {
             status,
+            reason,
             failure: self.failure,
             dropped: self.pump.missing(),
             guard: if self.link.is_some() { Peer::Present } else { Peer::Gone },
@@ -369,7 +373,7 @@ impl<'a> Runtime<'a> {
             match action {
                 Action::Spawn(id) => self.spawn(id),
                 Action::Signal(id, signal) => self.signal(&id, signal),
-                Action::Say(notice) => self.pump.say(notice.to_string()),
+                Action::Say(notice) => self.say(&notice),
                 Action::Probe { id, pid, purpose } => self.probe(id, pid, purpose),
                 Action::Reach(service) => self.errands.reach(service),
                 Action::LetGo(service) => self.errands.let_go(&service),
@@ -391,6 +395,7 @@ impl<'a> Runtime<'a> {
             }
         }
         by.into_iter().for_each(|id| self.requests.accepted(id));
+        self.see_to_beginning();
         let deadline = self.supervisor.stop_deadline();
         if let Some(at) = deadline
             && self.told != deadline

@@ -13,8 +13,11 @@ use crate::quote::escaped_path;
 use crate::runtime::Runtime;
 use crate::runtime::failed::{Shortage, check_more_open_files};
 use crate::runtime::foreground::Reserved;
+use crate::runtime::reason;
 use crate::runtime::server::{Answers, Ask, Doors, Limits, Server, Services};
-use crate::supervisor::{Event, Outcome, Reply, Request, RequestId, Standing, State, Status};
+use crate::supervisor::{
+    Event, Notice, Outcome, Reply, Request, RequestId, Standing, State, Status, StopCause,
+};
 use crate::sys::link::FromSupervisor;
 use crate::sys::socket::Listener;
 use crate::sys::stdio::plain;
@@ -29,6 +32,8 @@ pub struct Requests {
     open: BTreeMap<RequestId, (Answers, Wait)>,
     /// Why the last instance that was asked for could not be started.
     reason: Option<String>,
+    /// The last that was said of services that have not come.
+    missing: Option<String>,
 }
 
 /// What the protocol's words mean.
@@ -128,31 +133,72 @@ impl Clients {
 }
 
 impl Runtime<'_> {
-    /// Passes a reply of the supervisor on. The first one says that everything has been spawned.
+    /// Passes a reply of the supervisor on to the client that has asked.
     pub fn reply(&mut self, id: RequestId, reply: Reply) {
         if id != BEGINNING {
             self.requests.reply(id, reply);
-        } else if reply == Reply::Done {
-            self.begun();
         }
     }
 
-    /// Serves clients from now on, and tells who waits that everything has been spawned. If the start was broken off, the
-    /// end will tell.
-    fn begun(&mut self) {
-        let is_stopping = self.supervisor.is_stopping();
-        let beginning = if is_stopping { Beginning::BrokenOff } else { Beginning::Done };
-        let (starter, served) = (self.starter.take(), self.clients.admit(beginning));
-        if is_stopping {
-            return;
+    /// Serves clients as soon as everything has been spawned that need not wait for anything, and lets who waits go when
+    /// all the rest has been as well. If the start is broken off, the end will tell.
+    pub fn see_to_beginning(&mut self) {
+        match self.clients {
+            Clients::Awaited { .. } if !self.supervisor.is_spawning() => self.serve(),
+            Clients::Awaited { .. } | Clients::Served(_) => {}
         }
-        if let Err(error) = served {
-            self.pump.say(format!("nobody can talk to this procman: {}", plain(&error)));
-        }
-        if let Some(starter) = starter {
+        if self.starter.is_some()
+            && !self.supervisor.is_stopping()
+            && !self.supervisor.is_starting()
+            && let Some(starter) = self.starter.take()
+        {
             self.tell_guard(FromSupervisor::LeaveStderr);
             self.flush();
             starter.release();
+        }
+    }
+
+    fn serve(&mut self) {
+        let is_stopping = self.supervisor.is_stopping();
+        let beginning = if is_stopping { Beginning::BrokenOff } else { Beginning::Done };
+        match self.clients.admit(beginning) {
+            Err(error) if !is_stopping => {
+                self.pump.say(format!("nobody can talk to this procman: {}", plain(&error)));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    /// Says something, and keeps it if it may be a reason to end.
+    pub fn say(&mut self, notice: &Notice) {
+        let text = notice.to_string();
+        if let Notice::Missing(_) = notice {
+            self.requests.missing = Some(text.clone());
+        }
+        self.pump.say(text);
+    }
+
+    /// Returns why the formation has ended, if somebody waits for its start who sees nothing of what is said.
+    pub fn reason_for_starter(&mut self) -> Option<String> {
+        self.starter.as_ref()?;
+        let cause = self.supervisor.stop_cause()?;
+        match cause {
+            StopCause::Missing(_) | StopCause::NothingLeft if self.requests.missing.is_some() => {
+                self.requests.missing.take()
+            }
+            StopCause::Ended(id) => {
+                let ended = self.supervisor.status().into_iter().find(|status| status.id == *id);
+                let exit = ended.and_then(|status| status.last_exit);
+                exit.map(|exit| format!("{id} {}", reason::of_end(self.plan, id, exit)))
+            }
+            StopCause::Missing(_)
+            | StopCause::NothingLeft
+            | StopCause::Signal(_)
+            | StopCause::Quit
+            | StopCause::NotStarted(_)
+            | StopCause::Failed(..)
+            | StopCause::OutputClosed
+            | StopCause::GuardLost => Some(cause.to_string()),
         }
     }
 

@@ -84,6 +84,8 @@ pub struct Supervisor {
     relay: Relay,
     escapees: Escapees,
     announced: Announced,
+    /// Why the formation is being stopped, once it is.
+    cause: Option<StopCause>,
     /// What was said to stop leaders that live. One that is stopped by the same all the time is no news.
     stopped_by: BTreeSet<(InstanceId, Signal)>,
 }
@@ -114,6 +116,7 @@ impl Supervisor {
             relay: Relay::default(),
             escapees: Escapees::None,
             announced: Announced::default(),
+            cause: None,
             stopped_by: BTreeSet::new(),
         }
     }
@@ -201,6 +204,11 @@ impl Supervisor {
             Phase::Stopping { .. } | Phase::Draining { .. } | Phase::Finished => true,
             Phase::Running { .. } => false,
         }
+    }
+
+    /// Returns why the formation is being stopped, or has been.
+    pub fn stop_cause(&self) -> Option<&StopCause> {
+        self.cause.as_ref()
     }
 
     /// Returns how every instance is, in the Procfile's order and then by number.

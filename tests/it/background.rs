@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
 use nix::sys::signal::{Signal, kill};
@@ -127,6 +128,45 @@ fn an_instance_that_ends_at_once_ends_the_formation() {
     let log = fs::read_to_string(app.root().join("log")).unwrap();
     assert!(log.contains("web.1      | exited with code 3\n"), "{log}");
     assert!(!app.socket().exists());
+}
+
+#[test]
+fn start_returns_when_what_is_held_has_been_started_too() {
+    let app = App::new(&format!("web: {RESTS}\nworker: {RESTS}\n"));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("database");
+    app.file("procman.toml", format!("[process.web]\nneeds = [\"unix://{}\"]\n", path.display()));
+    let starting = app.run(app.procman(&["start", "-D"]));
+    // Clients are answered meanwhile.
+    wait_until("worker.1 runs", || app.done(&["ps"]).stdout.contains("worker.1  running"));
+    let table = app.ask(&["ps"]);
+    assert!(table.contains("web.1     waiting"), "{table}");
+    let listener = UnixListener::bind(&path).unwrap();
+    let end = starting.finish();
+    assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""));
+    assert!(end.stdout.starts_with("runs in the background as process "), "{end:?}");
+    assert_eq!(app.running(), ["web.1", "worker.1"]);
+    drop(listener);
+    app.quit_background();
+}
+
+#[test]
+fn what_ends_before_everything_has_been_started_fails_the_start() {
+    let app = App::new(&format!("web: {RESTS}\nworker: read go < go; exit 3\n"));
+    let mut go = app.gate("go");
+    app.file("procman.toml", "[process.web]\nneeds = [\"unix:///no/such/socket\"]\n");
+    let end = app.done(&["start", "-D", "--wait-timeout", "0.2"]);
+    assert_eq!((end.status, end.stdout.as_str()), (Some(1), ""));
+    let expected = "procman: still missing: /no/such/socket for ";
+    assert!(end.stderr.starts_with(expected) && end.stderr.lines().count() == 1, "{end:?}");
+    app.wait_until_nothing_is_left();
+    let starting = app.run(app.procman(&["start", "-D"]));
+    wait_until("worker.1 runs", || app.done(&["ps"]).stdout.contains("worker.1  running"));
+    go.open();
+    let end = starting.finish();
+    assert_eq!((end.status, end.stdout.as_str()), (Some(3), ""));
+    assert_eq!(end.stderr, "procman: worker.1 exited with code 3\n");
+    app.wait_until_nothing_is_left();
 }
 
 #[test]

@@ -34,6 +34,26 @@ enum Count {
 }
 
 impl Supervisor {
+    /// Returns whether a spawn is under way, or follows at once.
+    pub fn is_spawning(&self) -> bool {
+        self.spawning.is_some() || !self.waiting.is_empty()
+    }
+
+    /// Returns whether an instance has not been started yet and is still to be. One that waits in vain is not.
+    pub fn is_starting(&self) -> bool {
+        self.roster.members().any(|member| match member.state {
+            Instance::Held { .. } => member.spawns == 0 && !self.is_hopeless(&member.id),
+            Instance::Waiting { .. } | Instance::Starting { .. } | Instance::BackingOff { .. } => {
+                member.spawns == 0
+            }
+            Instance::Running { .. }
+            | Instance::Needed { .. }
+            | Instance::Stopping { .. }
+            | Instance::Unkillable { .. }
+            | Instance::Down(_) => false,
+        })
+    }
+
     /// Takes the news that procman's own request has been made.
     pub(super) fn begun(&mut self) {
         if self.announced.beginning == Beginning::Ahead {

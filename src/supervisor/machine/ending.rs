@@ -92,6 +92,7 @@ impl Supervisor {
         };
         let (deadline, manner) = self.plan_end(now);
         self.phase = Phase::Stopping { status, deadline, asked };
+        self.cause = Some(cause.clone());
         self.announce_stop(actions);
         if self.roster.members().any(|member| is_concerned_by_end(&member.state)) {
             actions.push(Action::Say(Notice::Stopping(cause, manner)));
