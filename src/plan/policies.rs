@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::config::process::{Budget, Process, Processes};
 use crate::config::{Flag, Options, PtyChoice, Timeout};
 use crate::fault::Fault;
-use crate::formation::{FormationError, nearest};
+use crate::formation::{FormationError, distance, nearest};
 use crate::policy::{Kind, Need, NoEndpoint, OnExit, Policies, Policy, Restart, Service};
 use crate::procfile::ProcessType;
 use crate::quote::excerpt;
@@ -94,11 +94,14 @@ pub enum PolicyFault {
     Circle { circle: Vec<ProcessType> },
     #[error("the name of a variable is missing after `env:`")]
     NoVariable,
-    /// `text` is an [`excerpt`].
+    #[error("what follows `env:` is not the name of a variable")]
+    NotAVariable,
+    /// Nothing of the text is shown, for it may be a URL with a slip in it; only what was surely meant.
     #[error(
-        "`{text}` is neither a process, nor `env:` and a variable, nor a URL such as `tcp://localhost:5432`"
+        "this is neither a process, nor `env:` and a variable, nor a URL such as `tcp://localhost:5432`{}",
+        meant.as_ref().map_or_else(String::new, |meant| format!(", did you mean `{meant}`"))
     )]
-    NoNeed { text: String },
+    NoNeed { meant: Option<String> },
     /// Nothing of the URL is shown, for there may be a password in it.
     #[error("this {none}")]
     Url { none: NoEndpoint },
@@ -176,6 +179,9 @@ fn need(text: &str, process: &ProcessType, types: &[ProcessType]) -> Result<Need
         if name.trim().is_empty() {
             return Err(PolicyFault::NoVariable);
         }
+        if name.contains(|character: char| character.is_whitespace() || "@/:=".contains(character)) {
+            return Err(PolicyFault::NotAVariable);
+        }
         return Ok(Need::Service(Service { name: name.to_owned(), endpoint: Err(NoEndpoint::Unset) }));
     }
     if text == process.as_str() {
@@ -186,10 +192,24 @@ fn need(text: &str, process: &ProcessType, types: &[ProcessType]) -> Result<Need
     }
     match service::of_url(text) {
         Ok(service) => Ok(Need::Service(service)),
-        // What lacks its scheme may have a password all the same.
-        Err(none) if text.contains("://") || text.contains('@') => Err(PolicyFault::Url { none }),
-        Err(_) => Err(PolicyFault::NoNeed { text: excerpt(text) }),
+        Err(none) if text.contains("://") => Err(PolicyFault::Url { none }),
+        Err(_) => Err(PolicyFault::NoNeed { meant: meant(text, types) }),
     }
+}
+
+/// Returns the need that was surely meant: `env:A_URL` for `$A_URL` and `evn:A_URL`, `web` for `web.1`.
+fn meant(text: &str, types: &[ProcessType]) -> Option<String> {
+    if let Some((name, number)) = text.split_once('.') {
+        let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+        return types.iter().find(|process| process.as_str() == name && is_number).map(ToString::to_string);
+    }
+    let name = match (text.strip_prefix('$'), text.split_once(':')) {
+        (Some(name), _) => name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name),
+        (None, Some((word, name))) if distance(&word.to_ascii_lowercase(), "env") <= 2 => name.trim_start(),
+        (None, Some(_) | None) => return None,
+    };
+    let is_usual = |byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_');
+    (!name.is_empty() && name.bytes().all(is_usual)).then(|| format!("{VARIABLE}{name}"))
 }
 
 fn unknown(name: &str, types: &[ProcessType]) -> PolicyFault {
@@ -279,12 +299,33 @@ mod tests {
     fn a_need_that_leads_nowhere_is_a_fault() {
         check("[process.web]\nneeds = ['web']", &["2:10 `web` needs itself"]);
         check("[process.web]\nneeds = ['env:']", &["2:10 the name of a variable is missing after `env:`"]);
-        let words = "2:10 `localhost:5432` is neither a process, nor `env:` and a variable, nor a URL such as \
+        let words = "2:10 this is neither a process, nor `env:` and a variable, nor a URL such as \
                      `tcp://localhost:5432`";
-        check("[process.web]\nneeds = ['localhost:5432']", &[words]);
+        // Even what is no URL may be one with a password in it.
+        for text in [
+            "localhost:5432",
+            "postgres//u:s3cret@h",
+            "u:s3cret@h:5432",
+            "postgres:/u:s3cret@h",
+            "$s3cret@h",
+            "evn:s3cret",
+        ] {
+            check(&format!("[process.web]\nneeds = ['{text}']"), &[words]);
+        }
+        for (text, meant) in [
+            ("$A_URL", "env:A_URL"),
+            ("${A_URL}", "env:A_URL"),
+            ("evn:A_URL", "env:A_URL"),
+            ("Env: A_URL", "env:A_URL"),
+            ("db.1", "db"),
+        ] {
+            let words = format!("{words}, did you mean `{meant}`");
+            check(&format!("[process.web]\nneeds = ['{text}']"), &[&words]);
+        }
+        let words = "2:10 what follows `env:` is not the name of a variable";
+        check("[process.web]\nneeds = ['env:postgres://u:s3cret@h']", &[words]);
         let words = "2:10 this names no port, and its scheme has none that is usual";
         check("[process.web]\nneeds = ['tcp://me:s3cret@h']", &[words]);
-        check("[process.web]\nneeds = ['me:s3cret@h']", &["2:10 this names no host to connect to"]);
         check("[process.web]\nneeds = ['file:///x']", &["2:10 this names no host to connect to"]);
     }
 
