@@ -9,6 +9,7 @@ mod foreman;
 mod names;
 mod probe;
 pub mod process;
+mod reader;
 #[cfg(test)]
 mod schema;
 mod size;
@@ -24,11 +25,12 @@ use thiserror::Error;
 
 use crate::config::process::Processes;
 use crate::policy::{Policy, Restart};
-use crate::quote::{escaped, excerpt, nearest};
+use crate::quote::{excerpt, nearest};
 
 pub use crate::config::choice::{ColorChoice, EnvPrecedence, Flag, LogFormat, PtyChoice, Timestamp};
 pub use crate::config::foreman::{Fault, FaultKind, from_foreman};
 pub use crate::config::names::{AppName, UserName};
+pub use crate::config::reader::{ConfigError, from_toml, read_toml};
 pub use crate::config::size::ByteSize;
 
 /// The JSON schema of `procman.toml`, for editors.
@@ -39,6 +41,10 @@ pub const SCHEMA: &str = include_str!("config/schema.json");
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "procman.toml", rename = "procman"))]
+#[cfg_attr(
+    test,
+    schemars(description = "Options of procman, and how the instances of each type are supervised.")
+)]
 pub struct Options {
     /// The Procfile to read.
     #[cfg_attr(test, schemars(with = "String"))]
@@ -174,47 +180,11 @@ impl Options {
     }
 }
 
-/// Returns the options that a `procman.toml` sets. Keys are the long names of the command line.
-pub fn from_toml(text: &str) -> Result<Options, ConfigError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut options: Options = toml::from_str(text).map_err(|error| {
-        // A text without a place in it is wrong from the start.
-        let (line, column) = place(text, error.span().map_or(0, |span| span.start));
-        ConfigError { line, column, message: escaped(&in_our_words(error.message())) }
-    })?;
-    options.processes.text = text.to_owned();
-    Ok(options)
-}
-
 /// Returns the line and the column of a place in a text, both counted from 1.
 fn place(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let last = before.rsplit('\n').next().unwrap_or_default().trim_end_matches('\r');
     (before.matches('\n').count() + 1, last.chars().count() + 1)
-}
-
-/// Returns a message with the key that was probably meant in place of serde's list of all keys.
-fn in_our_words(message: &str) -> String {
-    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.rsplit_once("`, expected "));
-    let Some((key, known)) = unknown else { return message.to_owned() };
-    let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-    let key_shown = excerpt(key);
-    match nearest(key, &names, |name| *name) {
-        Some(name) => format!("unknown key `{key_shown}`, did you mean `{name}`"),
-        None => format!("unknown key `{key_shown}`; there are {}", known.trim_start_matches("one of ")),
-    }
-}
-
-/// What is wrong with a `procman.toml`, and where.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{message}")]
-pub struct ConfigError {
-    /// Counted from 1.
-    pub line: usize,
-    /// Counted from 1 in characters.
-    pub column: usize,
-    /// What is wrong, in words for people.
-    pub message: String,
 }
 
 /// Why a text is not a value of an option. `value` is already fit to be shown.
@@ -229,7 +199,9 @@ pub struct OptionError {
 
 impl OptionError {
     fn new(value: &str, expected: &'static str) -> OptionError {
-        OptionError { value: excerpt(value), expected }
+        // Of what may be a URL with a password in it nothing is shown.
+        let may_be_url = value.contains("://") || value.contains('@') && value.contains([':', '/']);
+        OptionError { value: if may_be_url { "…".to_owned() } else { excerpt(value) }, expected }
     }
 
     /// Returns the word that was probably meant, if it should be one of a few.

@@ -27,9 +27,14 @@ pub struct Processes {
     pub(super) text: String,
 }
 
+/// The keys of such a table that nothing at the top of the file is called.
+pub(super) const OWN_KEYS: &[&str] =
+    &["count", "restart-budget", "stop-signal", "grace", "on-exit", "needs", "ready", "health", "one-shot"];
+
 /// What is said of one type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(expecting = "a table such as `[process.web]`")]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "process"))]
 pub struct Process {
     /// How many instances run, unless `-m`, `formation` or names after `start` say otherwise; 1 if nothing does.
