@@ -6,6 +6,7 @@ use crate::cli::explain::{self, Explained};
 use crate::cli::load::App;
 use crate::cli::print;
 use crate::cli::start::{style, wait_for_services};
+use crate::formation::Formation;
 
 /// Says that everything is valid, and perhaps what it means, or fails with every fault and warning.
 pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
@@ -21,7 +22,11 @@ pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
     let mut explained = String::new();
     // Of an empty Procfile all is said.
     if !app.entries.is_empty() {
-        match app.formation(&[]).and_then(|formation| app.plan(formation)) {
+        let formation = app.formation(&[]).unwrap_or_else(|failure| {
+            failures.push(failure);
+            Formation::idle(&app.types())
+        });
+        match app.plan(formation) {
             Ok(mut plan) if check.explain => {
                 let patience = options.patience();
                 let own = wait_for_services(&mut plan, &options);

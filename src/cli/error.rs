@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::findings::Findings;
 use crate::cli::foreground::BeginError;
-use crate::cli::load::Findings;
 use crate::control::wire::WireError;
 use crate::export::manifest::{ManifestError, Obstacle};
 use crate::export::{ExportError, Format};
@@ -43,6 +43,8 @@ pub enum Failure {
     Several(Vec<Failure>),
     /// The counts after `-m` cannot be read.
     Counts(RequestError),
+    /// The formation that a file asks for cannot be, and why.
+    Written(PathBuf, String),
     /// The formation cannot be.
     Formation(FormationError),
     /// The plan cannot be.
@@ -131,6 +133,7 @@ impl Failure {
             | Failure::NotExported(_)
             | Failure::Several(_)
             | Failure::Counts(_)
+            | Failure::Written(..)
             | Failure::Formation(_)
             | Failure::Plan(_)
             | Failure::Timestamp(_)
@@ -198,6 +201,9 @@ impl fmt::Display for Failure {
             Failure::Counts(error) => {
                 writeln!(f, "procman: formation: {error}")?;
                 write!(f, "hint: write it like `-m web=2,worker=1` or `-m all=2`")
+            }
+            Failure::Written(path, error) => {
+                write!(f, "procman: {}: formation: {error}", escaped_path(path))
             }
             Failure::Formation(error) => write!(f, "procman: {error}"),
             Failure::Plan(error) => write!(f, "procman: {error}"),

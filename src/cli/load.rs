@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fmt;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::cli::error::Failure;
+use crate::cli::findings::{At, Findings};
 use crate::config::process::Count;
 use crate::config::{self, Options, PtyChoice, Socket};
 use crate::dotenv::{self, Env};
-use crate::fault::{Fault, Severity};
+use crate::fault::Severity;
 use crate::formation::{Formation, Request};
 use crate::plan::policies::{self, Said};
 use crate::plan::{Inputs, Plan, PlanError};
 use crate::procfile::{self, Entry, ProcessType};
-use crate::quote::escaped_path;
 use crate::sys::files::{self, Access, Content};
 use crate::sys::stdio::plain;
 
@@ -34,29 +34,8 @@ pub struct App {
     /// The files that `env` is of, in their order.
     env_files: Vec<PathBuf>,
     root: PathBuf,
-}
-
-/// All that is wrong with the files, in their order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Findings(Vec<Finding>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Finding {
-    path: PathBuf,
-    at: At,
-    severity: Severity,
-    text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
-    /// The file, which cannot be read.
-    Unreadable,
-    /// The file as a whole.
-    File,
-    Line(usize),
-    /// Line and column.
-    Column(usize, usize),
+    /// The file that says what the formation is, if one does.
+    formation_of: Option<PathBuf>,
 }
 
 impl App {
@@ -65,11 +44,20 @@ impl App {
     /// Fails when something cannot be read at all; what is wrong in the files is in the findings.
     pub fn load(given: Options) -> Result<App, Failure> {
         let mut findings = Findings::default();
-        let options = with_defaults(given.clone(), &mut findings)?;
+        let (options, formation_of) = with_defaults(given.clone(), &mut findings)?;
         let (procfile, directory) = (procfile_of(&options), root_of(&options));
         let root = absolute(&directory)?;
         absolute(&procfile)?;
-        let content = read_if_there(&procfile)?.ok_or_else(|| Failure::NoProcfile(procfile.clone()))?;
+        let Some(content) = read_if_there(&procfile)? else {
+            let missing = Failure::NoProcfile(procfile);
+            // Where it is may be among what is wrong.
+            let is_known = findings.is_empty();
+            return Err(if is_known {
+                missing
+            } else {
+                Failure::Several(vec![Failure::Faulty(findings), missing])
+            });
+        };
         if !root.is_dir() {
             return Err(Failure::NoRoot(directory));
         }
@@ -78,9 +66,12 @@ impl App {
         findings.add_all(&procfile, faults.map(|fault| (At::of(fault), fault.kind.severity(), &fault.kind)));
         let owner = content.access.map(|access| access.owner);
         let (env, env_files) = read_env(&options, &directory, owner, &mut findings);
-        let mut app = App { given, options, entries: parsed.entries, findings, env, env_files, root };
+        let mut app =
+            App { given, options, entries: parsed.entries, findings, env, env_files, root, formation_of };
         let faults = policies::faults(&app.options.processes, &app.types());
-        app.findings.add_faults(&app.toml(), &faults);
+        let toml = app.toml();
+        app.findings.add_faults(&toml, &faults);
+        app.findings.order(&toml);
         Ok(app)
     }
 
@@ -116,11 +107,19 @@ impl App {
 
     /// Returns the formation that the options and the names after `start` ask for.
     pub fn formation(&self, names: &[String]) -> Result<Formation, Failure> {
-        let request: Option<Request> =
-            self.options.formation.as_deref().map(str::parse).transpose().map_err(Failure::Counts)?;
+        let read = |text: &str| {
+            text.parse::<Request>().map_err(|error| match &self.formation_of {
+                Some(path) => Failure::Written(path.clone(), error.to_string()),
+                None => Failure::Counts(error),
+            })
+        };
+        let request = self.options.formation.as_deref().map(read).transpose()?;
         // Each of the names after `start` has one.
         let request = request.or_else(|| self.usual_counts().filter(|_| names.is_empty()));
-        Formation::resolve(&self.types(), request.as_ref(), names).map_err(Failure::Formation)
+        Formation::resolve(&self.types(), request.as_ref(), names).map_err(|error| match &self.formation_of {
+            Some(path) if names.is_empty() => Failure::Written(path.clone(), error.to_string()),
+            Some(_) | None => Failure::Formation(error),
+        })
     }
 
     /// Returns the counts that types have of their own.
@@ -135,7 +134,7 @@ impl App {
 
     /// Returns the findings that are no reason to stop; fails with all of them if one is.
     pub fn warnings(&self) -> Result<&Findings, Failure> {
-        if self.findings.0.iter().any(|finding| finding.severity == Severity::Error) {
+        if self.findings.has_error() {
             return Err(Failure::Faulty(self.findings.clone()));
         }
         Ok(&self.findings)
@@ -189,86 +188,11 @@ impl App {
     }
 }
 
-impl Findings {
-    /// Returns whether nothing is wrong.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn add(&mut self, path: &Path, at: At, severity: Severity, text: String) {
-        self.0.push(Finding { path: path.to_path_buf(), at, severity, text });
-    }
-
-    /// Adds the faults of a file that are errors.
-    fn add_faults<Kind: fmt::Display>(&mut self, path: &Path, faults: &[Fault<Kind>]) {
-        self.add_all(path, faults.iter().map(|fault| (At::of(fault), Severity::Error, &fault.kind)));
-    }
-
-    /// Adds the first faults of one file, errors before warnings where not all can be shown, and how many more there are.
-    fn add_all<Kind: fmt::Display>(
-        &mut self,
-        path: &Path,
-        faults: impl Iterator<Item = (At, Severity, Kind)> + Clone,
-    ) {
-        const MOST: usize = 20;
-        let errors =
-            faults.clone().filter(|(_, severity, _)| *severity == Severity::Error).take(MOST).count();
-        let (mut room_for_errors, mut room_for_warnings) = (errors, MOST - errors);
-        let (mut more, mut worst) = (0, Severity::Warning);
-        for (at, severity, text) in faults {
-            let room = match severity {
-                Severity::Error => &mut room_for_errors,
-                Severity::Warning => &mut room_for_warnings,
-            };
-            if *room > 0 {
-                *room -= 1;
-                self.add(path, at, severity, text.to_string());
-            } else {
-                more += 1;
-                worst = worst.max(severity);
-            }
-        }
-        if more > 0 {
-            self.add(path, At::File, worst, format!("… and {more} more"));
-        }
-    }
-}
-
-impl At {
-    fn of<Kind>(fault: &Fault<Kind>) -> At {
-        At::Column(fault.line, fault.column)
-    }
-}
-
-impl fmt::Display for Findings {
-    /// One line a finding: `procman: Procfile:3:5: no command after …`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Finding { path, at, severity, text }) in self.0.iter().enumerate() {
-            let gap = if index == 0 { "" } else { "\n" };
-            let path = escaped_path(path);
-            match at {
-                At::Unreadable => {
-                    write!(f, "{gap}procman: cannot read `{path}`: {text}")?;
-                    continue;
-                }
-                At::File => write!(f, "{gap}procman: {path}")?,
-                At::Line(line) => write!(f, "{gap}procman: {path}:{line}")?,
-                At::Column(line, column) => write!(f, "{gap}procman: {path}:{line}:{column}")?,
-            }
-            match severity {
-                Severity::Warning => write!(f, ": warning: {text}")?,
-                Severity::Error => write!(f, ": {text}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Returns the app root as the system knows it, and all options, without a look at the Procfile: what names a running
 /// formation.
 pub fn place(given: Options) -> Result<(PathBuf, Options), Failure> {
     // Of what is wrong there, `start` has told.
-    let options = with_defaults(given, &mut Findings::default())?;
+    let (options, _) = with_defaults(given, &mut Findings::default())?;
     let directory = root_of(&options);
     let root = absolute(&directory)?;
     let root = std::fs::canonicalize(root).ok().filter(|root| root.is_dir());
@@ -303,26 +227,36 @@ fn place_of_defaults(given: &Options) -> PathBuf {
 ///
 /// They are looked for in the app root if one is given, else beside the Procfile if one is given, else here.
 /// Paths in them count from where they lie.
-fn with_defaults(given: Options, findings: &mut Findings) -> Result<Options, Failure> {
+/// Returns with them the file that says what the formation is, if one does.
+fn with_defaults(given: Options, findings: &mut Findings) -> Result<(Options, Option<PathBuf>), Failure> {
     let place = place_of_defaults(&given);
-    let mut options = given;
+    let (mut options, mut formation_of) = (given, None);
     let path = place.join(TOML);
-    if let Some(content) = read_if_there(&path)? {
-        match config::from_toml(&text_of(&path, content)?) {
-            Ok(found) => options = options.or(rooted(found, &place)),
-            Err(error) => {
-                findings.add(&path, At::Column(error.line, error.column), Severity::Error, error.message);
-            }
-        }
-    }
-    let path = place.join(".foreman");
-    if let Some(content) = read_if_there(&path)? {
-        let (found, faults) = config::from_foreman(&text_of(&path, content)?);
+    if let Some(content) = read_defaults(&path)? {
+        let (found, faults) = config::read_toml(&text_of(&path, content)?);
         let faults = faults.iter();
-        findings.add_all(&path, faults.map(|fault| (At::Line(fault.line), Severity::Warning, &fault.kind)));
+        findings.add_all(
+            &path,
+            faults.map(|fault| (At::Column(fault.line, fault.column), Severity::Error, &fault.message)),
+        );
+        formation_of = (options.formation.is_none() && found.formation.is_some()).then_some(path);
         options = options.or(rooted(found, &place));
     }
-    Ok(options)
+    let path = place.join(".foreman");
+    if let Some(content) = read_defaults(&path)? {
+        let (mut found, faults) = config::from_foreman(&text_of(&path, content)?);
+        // The counts of procman.toml are its formation.
+        if options.processes.iter().any(|(_, own)| own.count.is_some()) {
+            found.formation = None;
+        }
+        let faults = faults.iter();
+        findings.add_all(&path, faults.map(|fault| (At::Line(fault.line), Severity::Warning, &fault.kind)));
+        if options.formation.is_none() && found.formation.is_some() {
+            formation_of = Some(path);
+        }
+        options = options.or(rooted(found, &place));
+    }
+    Ok((options, formation_of))
 }
 
 /// Lets the paths in a file of defaults count from `place`.
@@ -398,6 +332,20 @@ fn read_if_there(path: &Path) -> Result<Option<Content>, Failure> {
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(Failure::Unreadable(path.to_path_buf(), error)),
     }
+}
+
+/// Reads a file of defaults, which nobody has named: what is there but says nothing would be missed by nobody.
+fn read_defaults(path: &Path) -> Result<Option<Content>, Failure> {
+    let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    let refused = |reason: &str| Failure::Unreadable(path.to_owned(), std::io::Error::other(reason));
+    if is_pipe {
+        return Err(refused("it is a pipe"));
+    }
+    let content = read_if_there(path)?;
+    if content.is_none() && path.is_symlink() {
+        return Err(refused("it is a link that leads nowhere"));
+    }
+    Ok(content)
 }
 
 /// Returns whether there is no such file, be it for want of a directory that should hold it.

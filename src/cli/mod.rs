@@ -13,6 +13,7 @@ mod completions;
 mod error;
 mod explain;
 mod export;
+mod findings;
 mod foreground;
 mod healthcheck;
 mod keys;

@@ -318,6 +318,7 @@ fn check_says_everything_at_once() {
         "Procfile:4:1",
         ".env:1:8",
         "`%` is not a time format",
+        "procman.toml",
         ".env:2:6",
     ];
     assert_eq!(said, expected, "{}", end.stderr);

@@ -1,6 +1,8 @@
 //! What the user writes about supervision: tables of `procman.toml` and options of `start`, read, checked and explained.
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use serde_json::Value;
 
 use crate::support::{App, bless_or_compare, repository};
@@ -43,6 +45,73 @@ fn a_fault_of_a_table_has_line_and_column() {
          procman: procman.toml:5:10: unknown process `wbe`, did you mean `web`; the Procfile has `web`, `worker`, \
          `db`\n",
     );
+}
+
+#[test]
+fn faults_of_grammar_and_of_meaning_are_told_together() {
+    check_faults(
+        &["start", "check"],
+        "color = 'yellow'\n[process.wbe]\ncount = 1\n[process.web]\nneeds = ['x', 1]\ngrace = -1\n",
+        "",
+        "procman: procman.toml:1:9: `yellow` is not `auto`, `always` or `never`\n\
+         procman: procman.toml:2:10: unknown process `wbe`, did you mean `web`; the Procfile has `web`, `worker`, \
+         `db`\n\
+         procman: procman.toml:5:10: unknown process `x`; the Procfile has `web`, `worker`, `db`\n\
+         procman: procman.toml:5:15: expected a text in quotes\n\
+         procman: procman.toml:6:9: `-1` is not a number of seconds from 0 to 31536000\n",
+    );
+}
+
+#[test]
+fn where_the_procfile_is_may_be_the_fault() {
+    let app = App::new("");
+    std::fs::remove_file(app.root().join("Procfile")).unwrap();
+    app.file("procman.toml", "procfile = 3\n");
+    let end = app.done(&["check"]);
+    let words = "procman: procman.toml:1:12: expected a path in quotes\nprocman: no Procfile at `Procfile`\n";
+    assert!(end.stderr.starts_with(words), "{end:?}");
+}
+
+#[test]
+fn a_formation_of_a_file_is_wrong_there() {
+    for (file, text) in [("procman.toml", "formation = '%'"), (".foreman", "formation: %")] {
+        let app = App::new("web: true\n");
+        for (formation, words) in [
+            ("web=x", "`x` is not a count of `web`: use a whole number from 0"),
+            ("wbe=1", "unknown process `wbe`, did you mean `web`; the Procfile has `web`"),
+        ] {
+            app.file(file, text.replace('%', formation));
+            let end = app.done(&["check"]);
+            assert_eq!(end.stderr, format!("procman: {file}: formation: {words}\n"));
+        }
+        let end = app.done(&["start", "-m", "wbe=1"]);
+        assert!(end.stderr.starts_with("procman: unknown process `wbe`"), "{end:?}");
+    }
+}
+
+#[test]
+fn a_file_of_defaults_that_says_nothing_is_not_passed_over() {
+    let app = App::new("web: true\n");
+    let path = app.root().join("procman.toml");
+    std::os::unix::fs::symlink("nowhere", &path).unwrap();
+    let told = || app.done(&["check"]).stderr;
+    assert_eq!(told(), "procman: cannot read `procman.toml`: it is a link that leads nowhere\n");
+    std::fs::remove_file(&path).unwrap();
+    mkfifo(&path, Mode::S_IRWXU).unwrap();
+    assert_eq!(told(), "procman: cannot read `procman.toml`: it is a pipe\n");
+}
+
+#[test]
+fn counts_of_procman_toml_win_over_the_formation_of_foreman() {
+    let app = App::new("web: ./web\ndb: ./db\n");
+    app.file("procman.toml", "[process.web]\ncount = 2\n");
+    app.file(".foreman", "formation: web=1,db=1\n");
+    let explained = || app.done(&["check", "--explain"]).stdout;
+    assert!(explained().contains("\nweb: 2 instances\n") && explained().contains("\ndb: 1 instance\n"));
+    app.file("procman.toml", "formation = 'web=3'\n[process.web]\ncount = 2\n");
+    assert!(explained().contains("\nweb: 3 instances\n") && explained().contains("\ndb: 0 instances\n"));
+    app.file("procman.toml", "[process.web]\ngrace = 2\n");
+    assert!(explained().contains("\nweb: 1 instance\n"));
 }
 
 #[test]
@@ -182,6 +251,12 @@ fn options_of_supervision_are_options_as_all_others() {
         "{end:?}"
     );
     assert_eq!(end.status, Some(2));
+    let mut command = app.procman(&["start"]);
+    command.env("PROCMAN_RESTART", "alwyas");
+    let end = app.run(command).finish();
+    assert!(
+        end.stderr.ends_with("hint: did you mean `always`; `PROCMAN_RESTART` in the environment says so\n")
+    );
     let mut command = app.procman(&["start", "--keep-going", "--wait-services=false", "--wait-timeout=1"]);
     command.env("PROCMAN_RESTART", "never");
     let end = app.run(command).finish();
