@@ -145,7 +145,9 @@ impl Formation {
         };
         if formation.counts.iter().any(|(_, count)| *count > 0) {
             Ok(formation)
-        } else if formation.release_skipped {
+        } else if formation.counts.iter().all(|(process, _)| process.as_str() == RELEASE)
+            && formation.release_skipped
+        {
             Err(FormationError::OnlyRelease)
         } else {
             Err(FormationError::Nothing)
@@ -328,6 +330,10 @@ mod tests {
         const NOTHING: &str = "nothing to run: every process has a count of 0";
         check("all=0", &[], NOTHING);
         check("web=0", &["web"], NOTHING);
+        let none = Request::of_counts(types(&["web", "worker"]).into_iter().map(|process| (process, 0)));
+        let all = types(&["web", "worker", "release"]);
+        let nothing = Formation::resolve(&all, Some(&none), &[]).unwrap_err();
+        assert_eq!(nothing.to_string(), "nothing to run: every process has a count of 0");
         let only = Formation::resolve(&types(&["release"]), None, &[]).unwrap_err();
         let words = "nothing to run: `release` runs only when asked for by name or with `-m release=1`";
         assert_eq!(only.to_string(), words);

@@ -68,11 +68,13 @@ fn hint(error: &clap::Error) -> Option<String> {
         [SuggestedSubcommand, SuggestedArg, SuggestedValue].map(|kind| texts(error, kind)).concat();
     // The most likely comes last.
     meant.reverse();
+    let variable = variable(error).map(|variable| format!("`{variable}` in the environment says so"));
     if !meant.is_empty() {
-        return Some(format!("did you mean {}", alternatives(&meant)));
+        let where_said = variable.map_or_else(String::new, |variable| format!("; {variable}"));
+        return Some(format!("did you mean {}{where_said}", alternatives(&meant)));
     }
-    if let Some(variable) = variable(error) {
-        return Some(format!("`{variable}` in the environment says so"));
+    if variable.is_some() {
+        return variable;
     }
     if error.kind() == ErrorKind::InvalidSubcommand {
         return Some(
