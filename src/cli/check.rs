@@ -4,13 +4,13 @@ use crate::cli::args::{self, Common};
 use crate::cli::error::Failure;
 use crate::cli::explain::{self, Explained};
 use crate::cli::load::App;
-use crate::cli::print;
 use crate::cli::start::{style, wait_for_services};
+use crate::cli::{print, variables_of_start};
 use crate::formation::Formation;
 
 /// Says that everything is valid, and perhaps what it means, or fails with every fault and warning.
 pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
-    let app = App::load(common.options())?;
+    let app = App::load(variables_of_start()?.or(common.options()))?;
     let options = app.options.clone();
     let names: Vec<String> = app.types().iter().map(ToString::to_string).collect();
     let mut failures = Vec::new();
@@ -18,7 +18,7 @@ pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
         failures.push(Failure::Faulty(app.findings.clone()));
     }
     failures.extend(style(&app.options, 0).err());
-    let ptys = app.ptys();
+    let (ptys, unsaid) = (app.ptys(), app.unsaid());
     let mut explained = String::new();
     // Of an empty Procfile all is said.
     if !app.entries.is_empty() {
@@ -30,7 +30,7 @@ pub fn run(common: Common, check: &args::Check) -> Result<i32, Failure> {
             Ok(mut plan) if check.explain => {
                 let patience = options.patience();
                 let own = wait_for_services(&mut plan, &options);
-                explained = explain::text(&Explained { plan: &plan, patience, ptys: &ptys });
+                explained = explain::text(&Explained { plan: &plan, patience, ptys: &ptys, unsaid: &unsaid });
                 explained.extend(own.iter().map(|notice| format!("\n{notice}\n")));
             }
             Ok(_) => {}

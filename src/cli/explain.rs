@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::PtyChoice;
 use crate::plan::Plan;
+use crate::plan::policies::Subject;
 use crate::policy::{Health, Kind, Need, OnExit, Policy, Probe, Readiness, Restart, Sign};
 use crate::process::Signal;
 use crate::procfile::ProcessType;
@@ -17,6 +18,8 @@ pub struct Explained<'a> {
     pub patience: Duration,
     /// When each type gets terminals.
     pub ptys: &'a [(ProcessType, PtyChoice)],
+    /// What nobody has said of each type.
+    pub unsaid: &'a [(ProcessType, Subject)],
 }
 
 /// Returns a block of lines for each type, in the Procfile's order.
@@ -44,19 +47,19 @@ fn sentences(
     process: &ProcessType,
     policy: &Policy,
 ) -> Vec<(&'static str, Vec<String>)> {
-    let mut sentences = vec![("starts", starts(policy, explained.patience)), ("is ready", is_ready(policy))];
+    let is_usual = |about| explained.unsaid.iter().any(|(name, unsaid)| (name, *unsaid) == (process, about));
+    let mut sentences = vec![("starts", starts(explained, policy)), ("is ready", is_ready(policy))];
     if let Some(health) = &policy.health {
         sentences.push(("is well", is_well(health)));
     }
-    sentences.push(("when ended", when_ended(policy)));
+    sentences.push(("when ended", when_ended(policy, is_usual(Subject::End))));
     let (signal, grace) = (policy.stop_signal, seconds(policy.grace));
-    let is_usual = (signal, policy.grace) == (Signal::TERM, Policy::GRACE);
     let stopped = if signal == Signal::KILL {
         "by SIGKILL at once".to_owned()
     } else {
         format!("by {signal}, and by SIGKILL after {grace}")
     };
-    sentences.push(("is stopped", vec![marked(stopped, is_usual)]));
+    sentences.push(("is stopped", vec![marked(stopped, is_usual(Subject::Stop))]));
     let pty = explained.ptys.iter().find(|(name, _)| name == process).map(|(_, pty)| pty);
     match pty {
         Some(PtyChoice::Always) => sentences.push(("writes to", vec!["a terminal of its own".to_owned()])),
@@ -66,16 +69,26 @@ fn sentences(
     sentences
 }
 
-fn starts(policy: &Policy, patience: Duration) -> Vec<String> {
-    let conjunctions = std::iter::once("when").chain(std::iter::repeat("and"));
-    let needs = conjunctions.zip(&policy.needs).map(|(word, need)| match need {
-        Need::Process(process) => format!("{word} {process} is ready"),
-        Need::Service(service) => {
-            format!("{word} {service} accepts connections, within {}", seconds(patience))
+fn starts(explained: &Explained, policy: &Policy) -> Vec<String> {
+    let counts = explained.plan.formation().counts();
+    let is_there = |process: &ProcessType| counts.iter().any(|(name, count)| name == process && *count > 0);
+    let (mut awaited, mut absent) = (Vec::new(), Vec::new());
+    for need in &policy.needs {
+        let word = if awaited.is_empty() { "when" } else { "and" };
+        match need {
+            Need::Process(process) if is_there(process) => awaited.push(format!("{word} {process} is ready")),
+            Need::Process(process) => absent.push(format!("({process} is not in this formation)")),
+            Need::Service(service) => {
+                let patience = seconds(explained.patience);
+                awaited.push(format!("{word} {service} accepts connections, within {patience}"));
+            }
         }
-    });
-    let needs: Vec<String> = needs.collect();
-    if needs.is_empty() { vec![marked("at once".to_owned(), true)] } else { needs }
+    }
+    if awaited.is_empty() {
+        awaited.push(marked("at once".to_owned(), policy.needs.is_empty()));
+    }
+    awaited.append(&mut absent);
+    awaited
 }
 
 fn is_ready(policy: &Policy) -> Vec<String> {
@@ -116,7 +129,7 @@ fn tried(interval: Duration, timeout: Duration) -> String {
     format!("tried every {}, for {} at most", seconds(interval), seconds(timeout))
 }
 
-fn when_ended(policy: &Policy) -> Vec<String> {
+fn when_ended(policy: &Policy, is_usual: bool) -> Vec<String> {
     let again = match (policy.restart, policy.kind) {
         // The first end is the last.
         _ if policy.budget == 1 => None,
@@ -136,7 +149,7 @@ fn when_ended(policy: &Policy) -> Vec<String> {
             let times = format!("{} times in a row", policy.budget);
             vec![format!("{again}, until it has ended {times}"), format!("else {others}")]
         }
-        None => vec![marked(others.to_owned(), policy.on_exit == OnExit::StopAll)],
+        None => vec![marked(others.to_owned(), is_usual)],
     }
 }
 

@@ -13,7 +13,7 @@ use crate::config::{self, Options, PtyChoice, Socket};
 use crate::dotenv::{self, Env};
 use crate::fault::Severity;
 use crate::formation::{Formation, Request};
-use crate::plan::policies::{self, Said};
+use crate::plan::policies::{self, Said, Subject};
 use crate::plan::{Inputs, Plan, PlanError};
 use crate::procfile::{self, Entry, ProcessType};
 use crate::sys::files::{self, Access, Content};
@@ -98,6 +98,16 @@ impl App {
     /// Returns the same of each type, in the Procfile's order.
     pub fn ptys(&self) -> Vec<(ProcessType, PtyChoice)> {
         self.types().into_iter().map(|process| (process.clone(), self.pty(&process))).collect()
+    }
+
+    /// Returns what nobody has said of each type.
+    pub fn unsaid(&self) -> Vec<(ProcessType, Subject)> {
+        let of = |process: ProcessType| {
+            let unsaid =
+                [Subject::End, Subject::Stop].into_iter().filter(|about| !self.said().says(&process, *about));
+            unsaid.map(|about| (process.clone(), about)).collect::<Vec<_>>()
+        };
+        self.types().into_iter().flat_map(of).collect()
     }
 
     /// Returns the types of the Procfile, in its order.

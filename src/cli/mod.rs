@@ -42,7 +42,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use crate::cli::args::{Arguments, Command};
 use crate::cli::error::Failure;
 use crate::cli::start::colour_of_environment;
-use crate::config::SCHEMA;
+use crate::config::{Options, SCHEMA};
 use crate::output::Colour;
 use crate::sys::startup;
 use crate::sys::stdio::{write_stderr, write_stderr_unless_stuck, write_stdout};
@@ -110,6 +110,13 @@ fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
         client.socket = client.socket.take().filter(|_| is_socket_named(&matches));
     }
     Ok(arguments)
+}
+
+/// Returns what the variables of the environment say to `start`.
+fn variables_of_start() -> Result<Options, Failure> {
+    let arguments = parse(["procman", "start"].map(OsString::from).to_vec());
+    let arguments = arguments.map_err(|error| Failure::Usage(usage::explain(&error)))?;
+    Ok(if let Some(Command::Start(start)) = arguments.command { start.options() } else { Options::default() })
 }
 
 /// Returns whether the command line says which app is meant. That wins over a socket of the environment, which every

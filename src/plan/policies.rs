@@ -74,11 +74,33 @@ impl Said<'_> {
         types.iter().filter(said).cloned().collect()
     }
 
+    /// Returns whether anything at all is said of a type about this.
+    pub fn says(self, process: &ProcessType, about: Subject) -> bool {
+        let nothing = Process::default();
+        let own = self.options.processes.get(process.as_str()).unwrap_or(&nothing);
+        match about {
+            Subject::End => {
+                let restart = own.restart.or(self.options.restart);
+                restart.is_some() || own.on_exit.is_some() || self.options.keep_going.is_some()
+            }
+            Subject::Stop => own.stop_signal.is_some() || own.grace.or(self.options.timeout).is_some(),
+        }
+    }
+
     /// Returns when the instances of a type get terminals.
     pub fn pty(self, process: &ProcessType) -> PtyChoice {
         let own = self.options.processes.get(process.as_str()).and_then(|own| own.pty);
         self.given.pty.or(own).or(self.options.pty).unwrap_or_default()
     }
+}
+
+/// What can be said of a type in more than one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// What follows when one of its instances has ended.
+    End,
+    /// How its instances are stopped.
+    Stop,
 }
 
 /// What is wrong with what is said of a type, in words for people.

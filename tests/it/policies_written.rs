@@ -221,6 +221,30 @@ fn an_explanation_says_how_every_type_is_supervised() {
 }
 
 #[test]
+fn an_explanation_marks_what_nobody_has_said_and_knows_the_variables_of_start() {
+    let app = App::new("web: ./web\ndb: ./db\n");
+    let explained = |variables: &[(&str, &str)]| {
+        let mut command = app.procman(&["check", "--explain"]);
+        command.envs(variables.iter().copied());
+        app.run(command).finish().stdout
+    };
+    let (ended, stopped) = ("all others are stopped", "by SIGTERM, and by SIGKILL after 5 s");
+    let usual = explained(&[]);
+    assert!(usual.contains(&format!("{ended} (default)")) && usual.contains(&format!("{stopped} (default)")));
+    app.file("procman.toml", "restart = 'never'\ntimeout = 5\n[process.web]\nneeds = ['db']\n");
+    let said = explained(&[]);
+    assert!(said.contains(&format!("{ended}\n")) && said.contains(&format!("{stopped}\n")), "{said}");
+    assert!(said.contains("  starts      when db is ready\n"), "{said}");
+    let variables = [("PROCMAN_RESTART", "always"), ("PROCMAN_TIMEOUT", "7"), ("PROCMAN_FORMATION", "web=1")];
+    let given = explained(&variables);
+    assert!(given.contains("is started again") && given.contains("after 7 s\n"), "{given}");
+    assert!(
+        given.contains("  starts      at once\n              (db is not in this formation)\n"),
+        "{given}"
+    );
+}
+
+#[test]
 fn every_url_of_the_environment_is_waited_for_when_asked() {
     let app = App::new("web: ./web\n");
     app.file(
