@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::quote::excerpt;
+use crate::quote::{excerpt, nearest};
 
 /// Copies of one signal, and requests that mean the same, arrive within this time: Ctrl-C, a process
 /// manager or `kill` with a group may tell both processes of procman, or one of them through two ways.
@@ -86,16 +86,21 @@ impl FromStr for Signal {
         };
         let is_signal = |number: &i32| (1..=31).contains(number) || numbers::REAL_TIME.contains(number);
         let number = named.or_else(real_time).or_else(|| name.parse().ok()).filter(is_signal);
-        number.map(Signal).ok_or_else(|| SignalError { name: excerpt(text) })
+        number.map(Signal).ok_or_else(|| {
+            let meant = nearest(name, &numbers::NAMES, |(_, known)| *known).map(|(_, known)| *known);
+            SignalError { name: excerpt(text), meant }
+        })
     }
 }
 
 /// Why a text names no signal. `name` is already fit to be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{name}` is no signal")]
+#[error("`{name}` is no signal{}", meant.map_or_else(String::new, |meant| format!(", did you mean `{meant}`")))]
 pub struct SignalError {
     /// What was written.
     pub name: String,
+    /// What was probably meant.
+    pub meant: Option<&'static str>,
 }
 
 /// Where a signal came from.
@@ -197,6 +202,13 @@ mod tests {
         }
         for text in ["", "SIG", "NOPE", "0", "-1", "65", "1000", "RTMIN-1", "RTMIN+", "RTMIN+99999999999"] {
             assert!(text.parse::<Signal>().is_err(), "{text}");
+        }
+        for (text, words) in [
+            ("QIUT", "`QIUT` is no signal, did you mean `QUIT`"),
+            ("SIGTREM", "`SIGTREM` is no signal, did you mean `TERM`"),
+            ("nonsense", "`nonsense` is no signal"),
+        ] {
+            assert_eq!(text.parse::<Signal>().map_err(|error| error.to_string()), Err(words.to_owned()));
         }
     }
 }

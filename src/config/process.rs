@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub struct Process {
     #[cfg_attr(test, schemars(with = "schema::Budget"))]
     pub restart_budget: Option<Budget>,
     /// The signal that asks an instance to end, by name or number; SIGTERM if nothing is said.
-    #[serde(deserialize_with = "scalar")]
+    #[serde(deserialize_with = "stop_signal")]
     #[cfg_attr(test, schemars(with = "schema::Signal"))]
     pub stop_signal: Option<Signal>,
     /// How many seconds an instance may take to end before it is killed.
@@ -123,6 +124,16 @@ impl Process {
     /// Returns whether it does one thing and ends.
     pub fn is_one_shot(&self) -> bool {
         self.one_shot == Some(Flag(true))
+    }
+}
+
+/// Reads a signal that can ask an instance to end.
+fn stop_signal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Signal>, D::Error> {
+    match scalar(deserializer)? {
+        Some(signal @ (Signal::STOP | Signal::CONT)) => {
+            Err(D::Error::custom(format!("{signal} asks no process to end")))
+        }
+        signal => Ok(signal),
     }
 }
 
@@ -255,7 +266,9 @@ mod tests {
                 "restart = 'alway'",
                 "2:11 `alway` is not `never`, `on-failure` or `always`, did you mean `always`",
             ),
-            ("stop-signal = 'TREM'", "2:15 `TREM` is no signal"),
+            ("stop-signal = 'TREM'", "2:15 `TREM` is no signal, did you mean `TERM`"),
+            ("stop-signal = 'STOP'", "2:15 SIGSTOP asks no process to end"),
+            ("stop-signal = 'sigcont'", "2:15 SIGCONT asks no process to end"),
             ("grace = 'x'", "2:9 `x` is not a number of seconds from 0 to 31536000"),
             ("on-exit = 'stop'", "2:11 `stop` is not `stop-all` or `ignore`"),
             ("one-shot = 1", "2:12 `1` is not `true` or `false`"),

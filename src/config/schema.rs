@@ -36,29 +36,29 @@ macro_rules! values {
 }
 
 values! {
-    Budget: { "type": "integer", "minimum": 1, "maximum": 1000 };
-    Count: { "type": "integer", "minimum": 0, "maximum": 10000 };
+    Budget: { "type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 1, "maximum": 1000 };
+    Count: { "type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 0, "maximum": 10000 };
     EnvPrecedence: { "enum": ["file", "shell"] };
-    Failures: { "type": "integer", "minimum": 1 };
+    Failures: { "type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 1 };
     Files: { "type": ["string", "array"], "items": { "type": "string" } };
     LogFormat: { "enum": ["text", "json", "raw"] };
     OnExit: { "enum": ["stop-all", "ignore"] };
-    Port: { "type": "integer", "minimum": 0, "maximum": 65535 };
+    Port: { "type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 0, "maximum": 65535 };
     ReadyWord: { "enum": ["port", "notify"] };
     HealthWord: { "enum": ["port"] };
     Restart: { "enum": ["never", "on-failure", "always"] };
-    Seconds: { "type": "number", "minimum": 0, "maximum": 31536000 };
+    Seconds: { "type": ["number", "string"], "pattern": "^[0-9]+([.][0-9]+)?$", "minimum": 0, "maximum": 31536000 };
     Signal: { "type": ["string", "integer"] };
     Size: { "type": ["string", "integer"], "pattern": "^[0-9]+ *([kKmMgG]([iI]?[bB])?|[bB])?$", "minimum": 1 };
     Socket: { "type": ["string", "boolean"] };
-    Span: { "type": "number", "exclusiveMinimum": 0, "maximum": 31536000 };
-    Status: { "type": "integer", "minimum": 100, "maximum": 599 };
-    Switch: { "type": "boolean" };
+    Span: { "type": ["number", "string"], "pattern": "^[0-9]+([.][0-9]+)?$", "exclusiveMinimum": 0, "maximum": 31536000 };
+    Status: { "type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 100, "maximum": 599 };
+    Switch: { "enum": [true, false, "true", "false"] };
     Target: { "type": "string", "pattern": "^(/|[hH][tT][tT][pP]://)" };
     Timestamp: { "type": ["boolean", "string"] };
-    True: { "const": true };
+    True: { "enum": [true, "true"] };
     User: { "type": ["string", "integer"] };
-    When: { "enum": ["auto", "always", "never", true, false] };
+    When: { "enum": ["auto", "always", "never", true, false, "true", "false"] };
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -119,6 +119,12 @@ mod tests {
         } else {
             assert_eq!(SCHEMA, made, "`PROCMAN_BLESS=1 cargo test --lib config::schema` writes it anew");
         }
+    }
+
+    #[test]
+    fn the_schema_says_to_users_what_it_is_of() {
+        let words = "Options of procman, and how the instances of each type are supervised.";
+        assert_eq!(made()["description"], words);
     }
 
     #[test]
@@ -218,6 +224,9 @@ mod tests {
             "[process.web]\nneeds = ['db', 'env:A']\nready = 'port'\nhealth = { http = '/', failures = 2 }",
             "[process.web]\none-shot = true\nstop-signal = 2\npty = 'never'",
             "[process.web.ready]\nlog = 'x'\ndeadline = 3",
+            "port = '1'\ntimeout = '0.5'\nkeep-going = 'true'\ncolor = 'true'\nlog-size = '4096'\nuser = '1000'",
+            "[process.web]\ncount = '2'\nrestart-budget = '3'\nready = { port = 'true', interval = '0.5' }",
+            "[process.web]\nhealth = { http = '/', status = '200', failures = '2' }",
         ] {
             assert_eq!((fault_of(text), from_toml(text).err()), (None, None), "{text}");
         }
