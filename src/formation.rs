@@ -114,6 +114,9 @@ impl Formation {
         let known: BTreeSet<&str> = types.iter().map(ProcessType::as_str).collect();
         let requested =
             request.into_iter().flat_map(|request| request.counts.keys()).map(ProcessType::as_str);
+        if let Some(at) = names.iter().position(|name| !name.is_empty() && !quote::is_plain(name)) {
+            return Err(FormationError::NoName { position: at + 1, known: types.to_vec() });
+        }
         if let Some(unknown) =
             names.iter().map(String::as_str).chain(requested).find(|name| !known.contains(name))
         {
@@ -193,6 +196,8 @@ impl Formation {
 pub enum FormationError {
     #[error("unknown process `{name}`{}; the Procfile has {}", suggestion(nearest), listed(known))]
     Unknown { name: String, nearest: Option<ProcessType>, known: Vec<ProcessType> },
+    #[error("argument {position} is not a process name; the Procfile has {}", listed(known))]
+    NoName { position: usize, known: Vec<ProcessType> },
     #[error("nothing to run: every process has a count of 0")]
     Nothing,
     #[error("nothing to run: `release` runs only when asked for by name or with `-m release=1`")]
@@ -345,7 +350,8 @@ mod tests {
         check("", &["wbe"], &format!("unknown process `wbe`, did you mean `web`; {known}"));
         check("wroker=1", &[], &format!("unknown process `wroker`, did you mean `worker`; {known}"));
         check("", &["clock"], &format!("unknown process `clock`; {known}"));
-        check("", &["x\x1b"], &format!(r"unknown process `x\u{{1b}}`; {known}"));
+        // It may be a URL, with a password.
+        check("", &["web", "x\x1b"], &format!("argument 2 is not a process name; {known}"));
     }
 
     #[test]

@@ -18,6 +18,13 @@ pub fn excerpt(text: &str) -> String {
     cut(text, 64)
 }
 
+/// Returns whether `text` is plainly a name. Whatever else somebody has written may have a password in it, and is not to
+/// be shown.
+pub fn is_plain(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    !text.is_empty() && text.bytes().all(fits)
+}
+
 /// Returns the one that `text` was probably meant to be, by their names: at most two letters away, and less than all of
 /// its own.
 pub fn nearest<'a, T>(text: &str, all: &'a [T], name: impl Fn(&'a T) -> &'a str) -> Option<&'a T> {

@@ -184,10 +184,11 @@ impl<'a> Parts<'a> {
             let parts = Parts { scheme, host: "", path, query };
             return if is_host_and_port { Err(NoEndpoint::NoUrl) } else { Ok(parts) };
         };
+        let rest = without_properties(&scheme, rest);
         let rest = &rest[end_of_user(&scheme, rest)..];
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (hosts, rest) = rest.split_at(end);
-        let host = hosts.split(',').next().unwrap_or_default();
+        let host = first_of(hosts);
         let rest = rest.split('#').next().unwrap_or_default();
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         Ok(Parts { scheme, host, path, query })
@@ -229,7 +230,13 @@ impl Host {
         let url = Url::parse(&format!("{scheme}://{text}/")).map_err(|_| NoEndpoint::NoUrl)?;
         let name = url.host_str().filter(|name| !name.is_empty()).ok_or(NoEndpoint::NoHost)?;
         let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-        Ok(Host { name: decoded(name)?, port: url.port() })
+        let name = decoded(name)?;
+        // The standard allows more in a host, but whatever has been put there is none, and may be a password.
+        let fits = |character: char| character.is_alphanumeric() || "-._~:".contains(character);
+        if !name.starts_with('/') && !name.chars().all(fits) {
+            return Err(NoEndpoint::NoUrl);
+        }
+        Ok(Host { name, port: url.port() })
     }
 }
 
@@ -281,8 +288,23 @@ fn end_of_user(scheme: &str, rest: &str) -> usize {
     if before_query > 0 || is_read { before_query } else { after_last(rest) }
 }
 
+/// Returns the first of a list, without properties behind a `;`.
 fn first_of(list: &str) -> &str {
-    list.split(',').next().unwrap_or_default()
+    list.split([',', ';']).next().unwrap_or_default()
+}
+
+/// Returns what follows `//` without the properties that the clients of SQL Server take behind a `;`. An `@` in one of
+/// them ends no user.
+fn without_properties<'a>(scheme: &str, rest: &'a str) -> &'a str {
+    if !matches!(base(scheme), "sqlserver" | "mssql") {
+        return rest;
+    }
+    let is_property = |at: usize| {
+        let name = rest[at + 1..].split_once('=').map_or("", |(name, _)| name.trim());
+        !name.is_empty() && name.chars().all(|character| character.is_alphabetic() || character == ' ')
+    };
+    let begin = rest.match_indices(';').map(|(at, _)| at).find(|at| is_property(*at));
+    &rest[..begin.unwrap_or(rest.len())]
 }
 
 /// Returns the scheme without what says which client it is for: `postgresql` of `postgresql+psycopg`.
@@ -301,7 +323,7 @@ fn usual_port(scheme: &str) -> Option<u16> {
 }
 
 fn unix(path: String) -> Result<Endpoint, NoEndpoint> {
-    let path = path.split(',').next().unwrap_or_default();
+    let path = first_of(&path);
     if !path.starts_with('/') {
         return Err(NoEndpoint::NoHost);
     }
@@ -476,6 +498,24 @@ mod tests {
             ("postgres://h/db?user=me@server", "h:5432"),
             ("postgres://u:p@h/db?user=me@server", "h:5432"),
             ("https://h/@me", "h:443"),
+        ]);
+    }
+
+    #[test]
+    fn a_property_is_no_part_of_a_host() {
+        check_all(&[
+            ("sqlserver://127.0.0.1;password=S3cr3t", "127.0.0.1:1433"),
+            ("sqlserver://h:1434;user=me@server;password=S3c@r/3?t", "h:1434"),
+            ("jdbc:sqlserver://h;database=shop;password=S3cr3t", "h:1433"),
+            ("jdbc:sqlserver://;serverName=h;password=S3cr3t", NO_HOST),
+            ("sqlserver://me:S3;cr3t@h/shop", "h:1433"),
+            ("redis://h;password=S3cr3t", "h:6379"),
+            ("redis://h:1;password=S3cr3t", "h:1"),
+            ("redis://h&password=S3cr3t", NO_URL),
+            ("redis://h%3Bpassword=S3cr3t", NO_URL),
+            ("postgres:///db?host=h;password=S3cr3t", "h:5432"),
+            ("mysql://h/db?socket=/run/s;password=S3cr3t", "/run/s"),
+            ("unix:/run/s;password=S3cr3t", "/run/s"),
         ]);
     }
 

@@ -81,6 +81,8 @@ pub enum Failure {
     NotReady(String),
     /// A word names no instance and no type.
     Target(TargetError),
+    /// The argument at this position, from 1, means nothing that can be waited for.
+    NotAwaited(usize),
     /// What is named leads to no service, and why.
     NoEndpoint { what: String, why: NoEndpoint },
     /// No variable leads to a service.
@@ -150,6 +152,7 @@ impl Failure {
             | Failure::Refused(..)
             | Failure::NotReady(_)
             | Failure::Target(_)
+            | Failure::NotAwaited(_)
             | Failure::NoEndpoint { .. }
             | Failure::NoServices
             | Failure::NotThere { .. }
@@ -263,6 +266,13 @@ impl fmt::Display for Failure {
             }
             Failure::NotReady(text) => write!(f, "procman: {text}"),
             Failure::Target(error) => write!(f, "procman: {error}"),
+            Failure::NotAwaited(position) => {
+                writeln!(
+                    f,
+                    "procman: argument {position} is neither a name, `env:` and a variable's name, nor a URL"
+                )?;
+                write!(f, "hint: a URL is like tcp://localhost:5432")
+            }
             Failure::NoEndpoint { what, why: why @ NoEndpoint::NoUrl } => {
                 write!(f, "procman: {what} {why}\nhint: a URL is like tcp://localhost:5432")
             }

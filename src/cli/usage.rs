@@ -6,7 +6,7 @@ use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::quote::excerpt;
+use crate::quote::{excerpt, is_plain};
 
 /// Returns what is wrong, without `procman: ` before it.
 pub fn explain(error: &clap::Error) -> String {
@@ -22,12 +22,10 @@ fn fault(error: &clap::Error) -> Option<String> {
     let first = |kind| texts(error, kind).into_iter().next();
     let (argument, value) = (argument(error), first(ContextKind::InvalidValue));
     Some(match error.kind() {
-        ErrorKind::InvalidSubcommand => {
-            format!("unknown command `{}`", excerpt(&first(ContextKind::InvalidSubcommand)?))
-        }
+        ErrorKind::InvalidSubcommand => culprit("unknown command", &first(ContextKind::InvalidSubcommand)?),
         ErrorKind::UnknownArgument => match argument? {
             option if option.starts_with('-') => format!("unknown option `{}`", excerpt(&option)),
-            other => format!("unexpected argument `{}`", excerpt(&other)),
+            other => culprit("unexpected argument", &other),
         },
         ErrorKind::InvalidValue if value.as_deref() == Some("") => {
             format!("`{}` needs a value", argument?)
@@ -60,6 +58,11 @@ fn fault(error: &clap::Error) -> Option<String> {
         | ErrorKind::Format
         | _ => return None,
     })
+}
+
+/// Returns a fault with its culprit, if that is a name: a URL may have a password in it.
+fn culprit(fault: &str, word: &str) -> String {
+    if is_plain(word) { format!("{fault} `{}`", excerpt(word)) } else { format!("{fault}, which is no name") }
 }
 
 fn hint(error: &clap::Error) -> Option<String> {

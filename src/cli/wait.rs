@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::policy::{Endpoint, NoEndpoint, Service};
 use crate::process::Signal;
 use crate::procfile::ProcessType;
-use crate::quote::excerpt;
+use crate::quote::{excerpt, is_plain};
 use crate::runtime::try_to_reach;
 use crate::service::{self, VARIABLE};
 use crate::supervisor::Refusal;
@@ -127,12 +127,18 @@ fn awaited(common: &Common, words: &[String]) -> Result<Vec<Awaited>, Failure> {
 /// Returns what one word means. Of a URL, which may have a password in it, only the position is told if it is none.
 fn meaning(at: usize, word: &str, of_variable: impl Fn(&str) -> Service) -> Result<Awaited, Failure> {
     if let Some(name) = word.strip_prefix(VARIABLE) {
+        if !is_plain(name) {
+            return Err(Failure::NotAwaited(at + 1));
+        }
         let why = |why| Failure::NoEndpoint { what: format!("`{}`", excerpt(name)), why };
         return of_service(of_variable(name)).map_err(why);
     }
     if word.contains(':') {
         let service = service::of_url(word).and_then(of_service);
         return service.map_err(|why| Failure::NoEndpoint { what: format!("argument {}", at + 1), why });
+    }
+    if !word.is_empty() && !is_plain(word) {
+        return Err(Failure::NotAwaited(at + 1));
     }
     word.parse().map(Awaited::Instances).map_err(Failure::Target)
 }
@@ -374,6 +380,12 @@ mod tests {
         const HINT: &str = "\nhint: a URL is like tcp://localhost:5432";
         check_meaning("env:NONE", &format!("procman: `NONE` is not a URL{HINT}"));
         check_meaning("env:GONE", "procman: `GONE` is not set");
+        for word in
+            ["password=s3cret host=h", "web@s3cret", "env:postgres://u:s3cret@h/x", "env:", "s3cr\u{e9}t"]
+        {
+            let neither = "procman: argument 2 is neither a name, `env:` and a variable's name, nor a URL";
+            check_meaning(word, &format!("{neither}{HINT}"));
+        }
         check_meaning("s3cret:80", &format!("procman: argument 2 is not a URL{HINT}"));
         check_meaning(
             "foo://u:s3cret@h",

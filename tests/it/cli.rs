@@ -105,8 +105,12 @@ fn an_unknown_command_or_option_is_wrong_usage() {
         "procman: unexpected argument `web`\nhint: write `procman check [OPTIONS]`\n",
     );
     check_usage(
+        &["healthcheck", "http://me:s3cret@h/"],
+        "procman: unexpected argument, which is no name\nhint: write `procman healthcheck [OPTIONS]`\n",
+    );
+    check_usage(
         &["\x1b[31m"],
-        "procman: unknown command `\\u{1b}[31m`\n\
+        "procman: unknown command, which is no name\n\
          hint: `procman help` lists the commands; `procman start NAME` runs a process type\n",
     );
 }
