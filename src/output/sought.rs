@@ -7,12 +7,24 @@ use crate::output::plain::Plain;
 
 /// How much of a line is looked at; of a longer one, so much at a time.
 const LONGEST: usize = 64 * 1024;
+/// How much of that is looked at once more with what follows, for there the pattern may have begun.
+const KEPT: usize = 8 * 1024;
 
-/// A pattern, and the beginning of a line that is not complete.
+/// A pattern, and the part of a line that has not been looked at or may have to be once more.
 #[derive(Clone, Debug)]
 pub struct Sought {
     pattern: Regex,
     line: Vec<u8>,
+    begins: Begins,
+}
+
+/// Where a part of a line begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    /// Where the line does.
+    AtStart,
+    /// Somewhere in it, so that no `^` is there.
+    Inside,
 }
 
 /// Whether it has been found.
@@ -27,7 +39,7 @@ pub enum Found {
 impl Sought {
     /// Returns a search for a regular expression; nothing for what is none.
     pub fn new(pattern: &str) -> Option<Sought> {
-        Some(Sought { pattern: Regex::new(pattern).ok()?, line: Vec::new() })
+        Some(Sought { pattern: Regex::new(pattern).ok()?, line: Vec::new(), begins: Begins::AtStart })
     }
 
     /// Looks at what has been written next, as far as its lines are complete.
@@ -42,7 +54,7 @@ impl Sought {
         }
         for piece in rest.chunks(LONGEST) {
             self.line.extend_from_slice(piece);
-            if self.line.len() >= LONGEST && self.line_ends() == Found::Yes {
+            if self.line.len() >= LONGEST && self.line_goes_on() == Found::Yes {
                 return Found::Yes;
             }
         }
@@ -51,20 +63,44 @@ impl Sought {
 
     /// Looks at a line whose writer has paused, which may be a prompt. It may go on.
     pub fn pause(&self) -> Found {
-        self.matches()
+        found(self.is_in(&self.text()))
     }
 
     fn line_ends(&mut self) -> Found {
-        let found = self.matches();
+        let is_found = self.is_in(&self.text());
         self.line.clear();
-        found
+        self.begins = Begins::AtStart;
+        found(is_found)
     }
 
-    fn matches(&self) -> Found {
-        let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-        let is_found = self.pattern.is_match(&String::from_utf8_lossy(&uncoloured(line)));
-        if is_found { Found::Yes } else { Found::NotYet }
+    /// Looks at a part whose line has not ended, and keeps the last of it.
+    fn line_goes_on(&mut self) -> Found {
+        let text = self.text();
+        // No end of the line is here, nor surely one of a word: what is found has to be there whatever follows.
+        let is_found = ["\0", "a"].iter().all(|next| self.is_in(&format!("{text}{next}")));
+        self.line.drain(..self.line.len().saturating_sub(KEPT));
+        self.begins = Begins::Inside;
+        found(is_found)
     }
+
+    fn text(&self) -> String {
+        let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
+        String::from_utf8_lossy(&uncoloured(line)).into_owned()
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        match self.begins {
+            Begins::AtStart => self.pattern.is_match(text),
+            // Behind the first character there is none that begins a line.
+            Begins::Inside => {
+                text.chars().next().is_some_and(|first| self.pattern.is_match_at(text, first.len_utf8()))
+            }
+        }
+    }
+}
+
+fn found(is_found: bool) -> Found {
+    if is_found { Found::Yes } else { Found::NotYet }
 }
 
 /// Returns text without anything that a terminal would obey, colours included.
@@ -142,6 +178,41 @@ mod tests {
             assert!(sought.line.len() < LONGEST);
         }
         assert_eq!(sought.look(b"yes\n"), Found::Yes);
+    }
+
+    /// Checks whether a pattern is found in a line that is so long that it is looked at in parts.
+    #[track_caller]
+    fn check_long(pattern: &str, before: usize, text: &str, after: usize, expected: Found) {
+        let line = [&vec![b'x'; before], text.as_bytes(), &vec![b'y'; after], b"\n"].concat();
+        for size in [LONGEST, 10_000, 4096] {
+            let mut sought = Sought::new(pattern).unwrap();
+            let found = line.chunks(size).any(|piece| sought.look(piece) == Found::Yes);
+            assert_eq!(found, expected == Found::Yes, "{pattern:?} behind {before}, {size} at a time");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_found_where_a_long_line_is_divided() {
+        for before in LONGEST - 12..LONGEST + 3 {
+            check_long("listening", before, "listening", 70_000, Found::Yes);
+            check_long("listening\\b", before, "listening on", 0, Found::Yes);
+            check_long("größe$", before, "größe", 0, Found::Yes);
+        }
+    }
+
+    #[test]
+    fn a_long_line_begins_and_ends_once() {
+        for before in [1, LONGEST - 9, LONGEST, LONGEST - 8192, LONGEST + 1, 3 * LONGEST] {
+            check_long("^listening", before, "listening", 70_000, Found::NotYet);
+            check_long("listening$", before, "listening", 70_000, Found::NotYet);
+            check_long("listening\\b", before, "listening", 70_000, Found::NotYet);
+        }
+        check_long("^listening", 0, "listening", 200_000, Found::Yes);
+        check_long("^x", 0, "", 200_000, Found::NotYet);
+        // The next line begins anew.
+        let mut sought = Sought::new("^ready$").unwrap();
+        assert_eq!(sought.look(&[b'x'; 2 * LONGEST]), Found::NotYet);
+        assert_eq!(sought.look(b"\nready\n"), Found::Yes);
     }
 
     #[test]
