@@ -35,6 +35,11 @@ fn unique() -> String {
     format!("procman-{}-{:016x}", own_pid(), draw())
 }
 
+/// Returns how much of a message that was cut off is in lines that were not.
+fn whole_lines(message: &[u8]) -> usize {
+    message.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+}
+
 impl Notices {
     /// Listens; where the address has to be in a directory, in this one.
     pub fn listen(directory: &Path) -> io::Result<Notices> {
@@ -48,8 +53,8 @@ impl Notices {
         &self.address
     }
 
-    /// Takes the next message into the buffer, and returns how long it is and who has sent it; nothing of one that is
-    /// longer than the buffer.
+    /// Takes the next message into the buffer, and returns how long it is and who has sent it; of one that is longer than
+    /// the buffer, those lines that are whole.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Author)> {
         system::receive(&self.socket, buffer)
     }
@@ -73,7 +78,7 @@ mod system {
     use nix::libc;
     use nix::sys::socket::{setsockopt, sockopt::PassCred};
 
-    use super::{Author, unique};
+    use super::{Author, unique, whole_lines};
     use crate::process::Pid;
 
     pub fn bind(_: &Path) -> io::Result<(UnixDatagram, OsString)> {
@@ -109,10 +114,11 @@ mod system {
             }
         };
         let Control { header, author } = control;
-        // What has no author is not believed, and what was cut off is not understood.
+        // What has no author is not believed.
         let is_told = header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_CREDENTIALS;
         let author = if is_told { Author::Process(Pid(author.pid), author.uid) } else { NOBODY };
-        Ok((if flags & libc::MSG_TRUNC == 0 { length } else { 0 }, author))
+        let is_whole = flags & libc::MSG_TRUNC == 0;
+        Ok((if is_whole { length } else { whole_lines(&buffer[..length]) }, author))
     }
 
     /// What the kernel says of a process that cannot be seen from here.
@@ -128,7 +134,7 @@ mod system {
     use std::os::unix::net::UnixDatagram;
     use std::path::Path;
 
-    use super::{Author, Notices, unique};
+    use super::{Author, Notices, unique, whole_lines};
 
     pub fn bind(directory: &Path) -> io::Result<(UnixDatagram, OsString)> {
         let path = directory.join(unique());
@@ -141,7 +147,7 @@ mod system {
     pub fn receive(socket: &UnixDatagram, buffer: &mut [u8]) -> io::Result<(usize, Author)> {
         let length = socket.recv(buffer)?;
         // One that fills the buffer may have been cut off.
-        Ok((if length < buffer.len() { length } else { 0 }, Author::Allowed))
+        Ok((if length < buffer.len() { length } else { whole_lines(buffer) }, Author::Allowed))
     }
 
     impl Drop for Notices {
@@ -177,7 +183,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_message_comes_whole_with_its_author_or_not_at_all() {
+    fn a_message_comes_in_whole_lines_with_its_author() {
         let directory = tempfile::tempdir().unwrap();
         let notices = Notices::listen(directory.path()).unwrap();
         let other = Notices::listen(directory.path()).unwrap();
@@ -186,12 +192,15 @@ pub mod tests {
         assert_eq!(notices.receive(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
         send(notices.address(), b"READY=1");
         send(notices.address(), &[b'x'; 17]);
+        send(notices.address(), b"READY=1\nSTATUS=what is longer");
         send(notices.address(), b"");
         let (length, author) = notices.receive(&mut buffer).unwrap();
         assert_eq!(&buffer[..length], b"READY=1");
         let own = (crate::sys::census::own_pid(), crate::sys::files::own_user());
         assert!(matches!(author, Author::Allowed) || author == Author::Process(own.0, own.1));
         assert_eq!(notices.receive(&mut buffer).unwrap().0, 0);
+        let (length, _) = notices.receive(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"READY=1\n");
         assert_eq!(notices.receive(&mut buffer).unwrap().0, 0);
         assert_eq!(other.receive(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
         drop((notices, other));
