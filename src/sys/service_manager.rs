@@ -17,6 +17,9 @@ use crate::sys::stdio::{plain, write_stderr_unless_stuck};
 /// How long the manager may be too busy to take a message. Who tells hears nothing else meanwhile, so once is enough.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The least time between two signs of life.
+const LEAST_INTERVAL: Duration = Duration::from_millis(100);
+
 /// What the manager is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
@@ -54,9 +57,10 @@ impl ServiceManager {
         Some(ServiceManager { address, watchdog, has_failed: false })
     }
 
-    /// Returns how often it wants to hear that procman is alive, if it does: twice in the time that it waits.
+    /// Returns how often it is to hear that procman is alive, if it wants to: twice in the time that it waits, and never so
+    /// often that there is time for nothing else.
     pub fn feeding_interval(&self) -> Option<Duration> {
-        self.watchdog.map(|limit| limit / 2)
+        self.watchdog.map(|limit| (limit / 2).max(LEAST_INTERVAL))
     }
 
     /// Tells it. The first failure is said, and no other.
@@ -126,6 +130,15 @@ mod tests {
 
     use super::{News, ServiceManager, address, watchdog};
     use crate::process::Pid;
+
+    #[test]
+    fn a_sign_of_life_is_due_twice_in_the_time_and_not_all_the_time() {
+        for (limit, interval) in [(1, 100_000), (200_000, 100_000), (3_000_000, 1_500_000)] {
+            let watchdog = Some(Duration::from_micros(limit));
+            let manager = ServiceManager { address: OsString::new(), watchdog, has_failed: false };
+            assert_eq!(manager.feeding_interval(), Some(Duration::from_micros(interval)), "{limit}");
+        }
+    }
 
     #[track_caller]
     fn check(value: OsString) {
