@@ -35,8 +35,12 @@ pub struct Question {
 /// Why there is no status.
 #[derive(Debug)]
 pub enum Failure {
-    /// There is no connection, or it broke.
+    /// There is no connection.
     Connection(io::Error),
+    /// There was one, and it ended without an answer.
+    Closed,
+    /// The head of the answer is too long.
+    TooLong,
     /// What came is no HTTP.
     NoHttp,
 }
@@ -67,8 +71,12 @@ impl Question {
             Some((host, port)) => connect::tcp(host, *port, limit).await?,
             None => connect::local(port).await?,
         };
-        stream.write_all(self.text().as_bytes()).await?;
-        status(&mut stream).await
+        // One that hangs up at once may have answered before.
+        let written = stream.write_all(self.text().as_bytes()).await;
+        match status(&mut stream).await {
+            Err(Failure::Connection(error)) => Err(broken(written.err().unwrap_or(error))),
+            result => result,
+        }
     }
 
     fn text(&self) -> String {
@@ -77,6 +85,13 @@ impl Question {
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: procman\r\nAccept: */*\r\nConnection: close\r\n\r\n"
         )
     }
+}
+
+/// Returns what it means that a connection broke.
+fn broken(error: io::Error) -> Failure {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let is_closed = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof].contains(&error.kind());
+    if is_closed { Failure::Closed } else { Failure::Connection(error) }
 }
 
 fn path(rest: &str) -> String {
@@ -113,6 +128,7 @@ async fn status(stream: &mut TcpStream) -> Result<u16, Failure> {
         let room = HEAD.saturating_sub(head.len());
         match AsyncReadExt::take(&mut *stream, room as u64).read_buf(&mut head).await? {
             0 if is_new && room > 0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            0 if room == 0 => return Err(Failure::TooLong),
             0 => return Err(Failure::NoHttp),
             _ => {}
         }
@@ -126,6 +142,7 @@ fn parse(head: &[u8]) -> Result<Option<(u16, usize)>, Failure> {
     match response.parse(head) {
         Ok(Status::Complete(length)) => Ok(response.code.map(|status| (status, length))),
         Ok(Status::Partial) => Ok(None),
+        Err(httparse::Error::TooManyHeaders) => Err(Failure::TooLong),
         Err(_) => Err(Failure::NoHttp),
     }
 }
@@ -201,6 +218,8 @@ mod tests {
             Ok(status) => status.to_string(),
             Err(Failure::Connection(_)) => "no connection".to_owned(),
             Err(Failure::NoHttp) => "no HTTP".to_owned(),
+            Err(Failure::Closed) => "closed".to_owned(),
+            Err(Failure::TooLong) => "too long".to_owned(),
         };
         (server.join().unwrap().replace(&port.to_string(), "PORT"), answer)
     }
@@ -225,8 +244,8 @@ mod tests {
                 ],
                 "302",
             ),
-            (&["HTTP/1.1 100 Continue\r\n\r\n"], "no connection"),
-            (&[], "no connection"),
+            (&["HTTP/1.1 100 Continue\r\n\r\n"], "closed"),
+            (&[], "closed"),
             (&["HTTP/1.1 200"], "no HTTP"),
             (&["SSH-2.0-OpenSSH_9.6\r\n"], "no HTTP"),
             (&["\x15\x03\x01\x00\x02\x02"], "no HTTP"),
@@ -236,13 +255,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_end_is_none() {
+    fn an_answer_without_end_is_too_long() {
         const LINE: &str = "A: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n";
         static PIECES: [&str; 200] = {
             let mut pieces = [LINE; 200];
             pieces[0] = "HTTP/1.1 200 OK\r\n";
             pieces
         };
-        assert_eq!(ask(&PIECES).1, "no HTTP");
+        assert_eq!(ask(&PIECES).1, "too long");
     }
 }

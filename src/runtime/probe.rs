@@ -57,6 +57,8 @@ impl Target {
             }
             Ok(answer) => Verdict::Failed(Trouble::Status(answer)),
             Err(Failure::NoHttp) => Verdict::Failed(Trouble::NoHttp),
+            Err(Failure::TooLong) => Verdict::Failed(Trouble::TooLong),
+            Err(Failure::Closed) => Verdict::Failed(Trouble::Closed),
             Err(Failure::Connection(error)) => Verdict::Failed(trouble(&error)),
         }
     }
@@ -166,6 +168,17 @@ mod tests {
         assert_eq!(connect(Target::port(port), LONG), Verdict::Passed);
         drop(listener);
         assert_eq!(connect(Target::port(port), LONG), Verdict::Failed(Trouble::Refused));
+    }
+
+    #[test]
+    fn a_server_that_hangs_up_gives_no_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let target = Target::http("/health", None, port);
+        // What has not been read when it is closed makes a reset of it.
+        let server = std::thread::spawn(move || listener.accept().unwrap().0.peek(&mut [0]).unwrap());
+        assert_eq!(connect(target, LONG), Verdict::Failed(Trouble::Closed));
+        server.join().unwrap();
     }
 
     #[test]

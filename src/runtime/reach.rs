@@ -14,6 +14,8 @@ use crate::sys::connect::{Target, connect, connect_blocking};
 
 /// How long an address may take to accept.
 const LIMIT: Duration = Duration::from_secs(5);
+/// After how long without an answer that is told of, though the attempt goes on.
+const SILENCE: Duration = Duration::from_secs(1);
 /// How long after one attempt the next one follows.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -22,7 +24,7 @@ pub fn try_to_reach(endpoint: &Endpoint, limit: Duration) -> Result<(), Trouble>
     connect_blocking(target(endpoint), limit).map_err(|error| trouble(&error))
 }
 
-/// Tries to connect until that works, and tells of it, and of the first failure.
+/// Tries to connect until that works, and tells of it, and of the first failure or silence.
 pub async fn reach(service: Service, ticket: Ticket, news: Sender<News>) {
     let tell = async |result| {
         let _ = news.send(News::Tried { ticket, service: service.clone(), result }).await;
@@ -34,9 +36,9 @@ pub async fn reach(service: Service, ticket: Ticket, news: Sender<News>) {
     let mut is_first = true;
     loop {
         let mut attempt = pin!(connect(target(endpoint), LIMIT));
-        let result = match timeout(LIMIT, &mut attempt).await {
+        let result = match timeout(SILENCE, &mut attempt).await {
             Ok(result) => result,
-            // There are several addresses, or a name server takes its time: another look-up would not be faster.
+            // Something swallows the connection, or a name server takes its time: whoever waits is to know for what.
             Err(_) => {
                 if std::mem::take(&mut is_first) {
                     tell(Err(Trouble::TimedOut)).await;

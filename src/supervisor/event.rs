@@ -159,8 +159,12 @@ pub enum Trouble {
     NotFound,
     /// The connection could not be made for another reason, or broke.
     Unreachable,
+    /// It was made, and closed without an answer.
+    Closed,
     /// What was answered is no HTTP.
     NoHttp,
+    /// The head of the answer is too long to be read.
+    TooLong,
     /// HTTP answered with this status.
     Status(u16),
     /// The command ended like this.
@@ -174,6 +178,8 @@ impl fmt::Display for Trouble {
             Trouble::TimedOut => f.write_str("no answer in time"),
             Trouble::NotFound => f.write_str("no such host or socket"),
             Trouble::Unreachable => f.write_str("no connection"),
+            Trouble::Closed => f.write_str("the connection was closed without an answer"),
+            Trouble::TooLong => f.write_str("the answer has too long a head"),
             Trouble::NoHttp => f.write_str("the answer is no HTTP"),
             Trouble::Status(status) => write!(f, "HTTP status {status}"),
             Trouble::Ended(exit) => write!(f, "the command {exit}"),
