@@ -1,6 +1,6 @@
 //! `procman export`: writes the formation as what runs services elsewhere reads it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use crate::cli::print;
 use crate::config::{AppName, Options, UserName};
 use crate::export::manifest::{self, Changes, Found, Left, Manifest, Owner};
 use crate::export::{self, File, Format, Target, Templates, as_one, diff};
+use crate::plan::policies::Stated;
 use crate::procfile::ProcessType;
 use crate::quote::escaped_path;
 use crate::sys::files;
@@ -61,18 +62,22 @@ pub fn run(common: Common, export: args::Export) -> Result<i32, Failure> {
 
 /// Returns the name of the app and the files that it is in a format.
 fn files_of(app: App, format: Format) -> Result<(AppName, Vec<File>), Failure> {
-    let (options, kept_down) = (app.options.clone(), app.kept_down());
+    let (options, stated) = (app.options.clone(), app.stated());
     let formation = app.formation(&[])?;
     let plan = app.plan_of_files(formation)?;
     let name = options.app.clone().or_else(|| AppName::of_root(plan.root()));
     let name = name.ok_or_else(|| Failure::NoAppName(plan.root().to_owned()))?;
     let templates = templates(&options, format)?;
-    let app = export::App::new(&plan, target(&options, &name, kept_down)?).map_err(Failure::Export)?;
+    let app = export::App::new(&plan, target(&options, &name, stated)?).map_err(Failure::Export)?;
     let files = export::render(format, &app, &templates).map_err(Failure::Export)?;
     Ok((name, files))
 }
 
-fn target(options: &Options, name: &AppName, kept_down: BTreeSet<ProcessType>) -> Result<Target, Failure> {
+fn target(
+    options: &Options,
+    name: &AppName,
+    stated: BTreeMap<ProcessType, Stated>,
+) -> Result<Target, Failure> {
     let directory = |given: &Option<PathBuf>, usual: &str| match given {
         // It is read elsewhere, and by whoever has another working directory.
         Some(path) => std::path::absolute(path).map_err(Failure::WorkingDirectory),
@@ -84,7 +89,7 @@ fn target(options: &Options, name: &AppName, kept_down: BTreeSet<ProcessType>) -
         log: directory(&options.log, "/var/log")?,
         run: directory(&options.run, "/var/run")?,
         grace: options.timeout.unwrap_or_default().0,
-        kept_down,
+        stated,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Finds and reads everything that a user has written, and makes a plan of it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
@@ -13,7 +13,7 @@ use crate::config::{self, Options, PtyChoice, Socket};
 use crate::dotenv::{self, Env};
 use crate::fault::Severity;
 use crate::formation::{Formation, Request};
-use crate::plan::policies::{self, Said, Subject};
+use crate::plan::policies::{self, Said, Stated, Subject};
 use crate::plan::{Inputs, Plan, PlanError};
 use crate::procfile::{self, Entry, ProcessType};
 use crate::sys::files::{self, Access, Content};
@@ -90,9 +90,10 @@ impl App {
         self.said().pty(process)
     }
 
-    /// Returns the types of which it is said that they are never started again.
-    pub fn kept_down(&self) -> BTreeSet<ProcessType> {
-        self.said().kept_down(&self.types())
+    /// Returns what is said of each type.
+    pub fn stated(&self) -> BTreeMap<ProcessType, Stated> {
+        let stated = |process: ProcessType| (process.clone(), self.said().stated(&process));
+        self.types().into_iter().map(stated).collect()
     }
 
     /// Returns the same of each type, in the Procfile's order.

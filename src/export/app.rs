@@ -1,6 +1,6 @@
 //! What there is to be exported: an app with its processes, as the plan has them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,8 +9,9 @@ use crate::export::ExportError;
 use crate::export::probe::asks_own_port;
 use crate::export::supervision::Supervision;
 use crate::formation::{InstanceId, RELEASE};
+use crate::plan::policies::Stated;
 use crate::plan::{Plan, Program};
-use crate::policy::{Need, Policy, Probe, Restart};
+use crate::policy::{Need, Policy, Probe};
 use crate::procfile::ProcessType;
 
 /// An app to be run elsewhere.
@@ -49,9 +50,8 @@ pub struct Target {
     pub run: PathBuf,
     /// See [`App::grace`].
     pub grace: Duration,
-    /// The types that are not to be started again because somebody has said so. All others of which the plan has the
-    /// same are left to the format.
-    pub kept_down: BTreeSet<ProcessType>,
+    /// What somebody has said of types. Where nobody has, what the plan has is left to the format.
+    pub stated: BTreeMap<ProcessType, Stated>,
 }
 
 /// A process type.
@@ -103,7 +103,7 @@ impl App {
     /// Returns the app that a plan describes. The plan is one of the files alone: what else is in its environment
     /// would be exported with it.
     pub fn new(plan: &Plan, target: Target) -> Result<App, ExportError> {
-        let Target { name, user, log, run, grace, kept_down } = target;
+        let Target { name, user, log, run, grace, stated } = target;
         for (what, path) in [
             ("the app's directory", plan.root()),
             ("the directory for logs", &log),
@@ -114,9 +114,7 @@ impl App {
         let counts = plan.formation().counts();
         let supervision = |process: &ProcessType| {
             let policy = plan.policies().get(process).cloned().unwrap_or_else(|| Policy::new(grace));
-            let said = Supervision::new(&policy);
-            let never = kept_down.contains(process).then_some(Restart::Never);
-            Supervision { restart: said.restart.or(never), ..said }
+            Supervision::stated(&policy, stated.get(process).copied().unwrap_or_default())
         };
         let process =
             |(process, count): &(ProcessType, u32)| Process::new(plan, process, *count, supervision(process));
@@ -248,16 +246,17 @@ fn text(what: &str, text: &OsStr) -> Result<String, ExportError> {
 pub mod tests {
     //! An app with every kind of trouble in it, for the tests of all formats.
 
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::{App, Instance, Port, Process, Release, Supervision, Target};
     use crate::config::EnvPrecedence;
     use crate::dotenv::{self, Env};
     use crate::formation::{Formation, Request};
+    use crate::plan::policies::Stated;
     use crate::plan::{Inputs, Plan};
     use crate::policy::{
-        Endpoint, Health, Kind, Need, Policies, Policy, Probe, Readiness, Restart, Service, Sign,
+        Endpoint, Health, Kind, Need, OnExit, Policies, Policy, Probe, Readiness, Restart, Service, Sign,
     };
     use crate::process::Signal;
     use crate::procfile::{self, ProcessType};
@@ -343,7 +342,7 @@ pub mod tests {
             log: "/var/log/shop".into(),
             run: "/var/run/shop".into(),
             grace: Duration::from_secs(5),
-            kept_down: BTreeSet::new(),
+            stated: BTreeMap::new(),
         }
     }
 
@@ -385,7 +384,7 @@ pub mod tests {
             ),
             (
                 name("cache"),
-                Policy { restart: Restart::OnFailure, ready: probe(Probe::Port), ..usual.clone() },
+                Policy { restart: Restart::OnFailure, budget: 3, ready: probe(Probe::Port), ..usual.clone() },
             ),
             (
                 name("work"),
@@ -407,11 +406,13 @@ pub mod tests {
             ),
             (name("mail"), Policy { ready: sign(Sign::Log("listening -->\n".to_owned())), ..usual.clone() }),
             (name("migrate"), Policy { kind: Kind::OneShot, ..usual.clone() }),
+            (name("plain"), Policy { budget: 1, ..usual.clone() }),
             (
                 name("seed"),
                 Policy {
                     kind: Kind::OneShot,
                     restart: Restart::Always,
+                    budget: 4,
                     grace: Duration::from_secs(60),
                     ..usual
                 },
@@ -425,8 +426,13 @@ pub mod tests {
                         migrate: ./migrate\nseed: ./seed\nrelease: ./release\ngone: x\nplain: ./plain\n";
         let counts = "web=2,cache=2,work=1,clock=1,mail=1,migrate=1,seed=2,plain=1";
         let plan = plan(procfile, "A=1\n", counts, "/srv/shop", policies_of_all_kinds());
-        let kept_down = BTreeSet::from([ProcessType::new("work").unwrap()]);
-        App::new(&plan, Target { kept_down, ..target() }).unwrap()
+        let said = |name: &str, stated| (ProcessType::new(name).unwrap(), stated);
+        let nothing = Stated::default();
+        let stated = BTreeMap::from([
+            said("work", Stated { restart: Some(Restart::Never), on_exit: Some(OnExit::StopAll), ..nothing }),
+            said("mail", Stated { has_terminal: true, on_exit: Some(OnExit::Ignore), ..nothing }),
+        ]);
+        App::new(&plan, Target { stated, ..target() }).unwrap()
     }
 
     const PROCFILE: &str = "web: ./web\nrelease: ./migrate\nwork: a; b\nidle: x\n";

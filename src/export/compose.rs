@@ -12,7 +12,7 @@ use crate::export::app::Port;
 use crate::export::names::dns_label;
 use crate::export::probe::{self, TABLES, listens, shortcoming};
 use crate::export::quote;
-use crate::export::supervision::{Again, Aspect, all_notes, signal_word};
+use crate::export::supervision::{Again, Aspect, Note, all_notes, signal_word};
 use crate::export::unit;
 use crate::export::yaml::document;
 use crate::export::{Access, App, ExportError, File, Format, Process, Release, Supervision, refuse_nul};
@@ -57,7 +57,7 @@ fn comment(app: &App, has_release: bool) -> String {
     if has_release {
         comment.push_str("release runs at each `up`, and the others wait until it has ended well.\n");
     }
-    for note in all_notes(app, |aspect| unplaced(aspect, has_release)) {
+    for note in all_notes(app, |process, aspect| note(&process.supervision, aspect, has_release)) {
         comment.push_str(&format!("{note}\n"));
     }
     comment
@@ -79,9 +79,14 @@ fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Serv
         depends_on.map(|(name, condition)| (name.to_owned(), DependsOn { condition })).collect();
     let restart = match supervision.again() {
         // Containers come back after a restart of the machine, which `on-failure` does not do.
-        Again::AsUsual | Again::Always => "unless-stopped",
-        Again::OnFailure => "on-failure",
-        Again::Never => "no",
+        Again::AsUsual | Again::Always => "unless-stopped".to_owned(),
+        Again::OnFailure => match supervision.own_budget() {
+            None => "on-failure".to_owned(),
+            // No number, and 0, would be no limit.
+            Some(1) => "no".to_owned(),
+            Some(budget) => format!("on-failure:{}", budget - 1),
+        },
+        Again::Never => "no".to_owned(),
     };
     let is_other = supervision.stop_signal != Signal::TERM;
     Service {
@@ -92,6 +97,7 @@ fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Serv
             .or_else(|| (bound && supervision.kind == Kind::LongLived).then(|| healthcheck(port))),
         stop_signal: is_other.then(|| signal_word(supervision.stop_signal)),
         stop_grace_period: unit::time(supervision.grace),
+        tty: supervision.has_terminal,
         ..container(app, image, &process.command, &own, restart)
     }
 }
@@ -105,24 +111,38 @@ fn condition(supervision: &Supervision) -> &'static str {
     }
 }
 
-fn unplaced(aspect: Aspect<'_>, has_release: bool) -> Option<&'static str> {
+fn note(supervision: &Supervision, aspect: Aspect<'_>, has_release: bool) -> Option<Note> {
     match aspect {
         Aspect::Release if has_release => None,
-        Aspect::Release => Some("there is a service of that name"),
-        Aspect::Services => {
-            Some("Compose waits for services of its own; `procman wait` can, before the command")
-        }
+        Aspect::Release => Some(Note::Unplaced("there is a service of that name")),
+        Aspect::Services => Some(Note::Unplaced(
+            "Compose waits for services of its own; `procman wait` can, before the command",
+        )),
         Aspect::Ready(Sign::Notify | Sign::Log(_)) => {
-            Some("Compose asks by commands alone, so one that has been started is ready")
+            Some(Note::Unplaced("Compose asks by commands alone, so one that has been started is ready"))
         }
         Aspect::Ready(Sign::Probe(probe)) => shortcoming(probe),
-        Aspect::Health(_) => {
-            Some("Compose only shows what is not well; of two checks it has that of `ready`")
+        Aspect::Health(_) if supervision.ready_probe().is_some() => {
+            Some(Note::Unplaced("a container has one check, which is that of `ready`"))
         }
-        Aspect::Restart(Restart::OnFailure) => {
-            Some("it is there, but without a limit, and not after a restart of the machine")
-        }
+        Aspect::Health(_) => Some(Note::Otherwise("is only shown: what is not well is not started again")),
+        Aspect::Restart(Restart::OnFailure) => match supervision.own_budget() {
+            None => {
+                Some(Note::Otherwise("is there, but without a limit, and not after a restart of the machine"))
+            }
+            Some(_) => Some(Note::Otherwise("is there, but not after a restart of the machine")),
+        },
+        Aspect::Budget => match supervision.again() {
+            Again::OnFailure => {
+                Some(Note::Otherwise("is there, but counts all failures, not those in a row"))
+            }
+            Again::AsUsual | Again::Always | Again::Never => {
+                Some(Note::Unplaced("Compose has a limit for `on-failure` alone"))
+            }
+        },
+        Aspect::StopsAll => Some(Note::Unplaced("`docker compose up --abort-on-container-exit` does that")),
         Aspect::Restart(Restart::Never | Restart::Always)
+        | Aspect::Terminal
         | Aspect::StopSignal(_)
         | Aspect::OneShot
         | Aspect::Needs
@@ -131,16 +151,10 @@ fn unplaced(aspect: Aspect<'_>, has_release: bool) -> Option<&'static str> {
 }
 
 fn release_service(app: &App, image: &str, release: &Release) -> Service {
-    container(app, image, &release.command, &release.computed(), "no")
+    container(app, image, &release.command, &release.computed(), "no".to_owned())
 }
 
-fn container(
-    app: &App,
-    image: &str,
-    command: &str,
-    own: &[(&str, String)],
-    restart: &'static str,
-) -> Service {
+fn container(app: &App, image: &str, command: &str, own: &[(&str, String)], restart: String) -> Service {
     let own = own.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let shared = app.variables.iter().map(|(name, value)| (name.clone(), quote::compose(value)));
     Service {
@@ -153,6 +167,7 @@ fn container(
         environment: shared.chain(own).collect(),
         // As process 1 a program would not be ended by a signal that it does not handle.
         init: true,
+        tty: false,
         restart,
         stop_signal: None,
         stop_grace_period: unit::time(app.grace),
@@ -228,6 +243,8 @@ struct Service {
     user: Option<String>,
     environment: BTreeMap<String, String>,
     init: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tty: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     depends_on: Option<BTreeMap<String, DependsOn>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -236,7 +253,7 @@ struct Service {
     ports: Option<Vec<Published>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     healthcheck: Option<Healthcheck>,
-    restart: &'static str,
+    restart: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_signal: Option<String>,
     stop_grace_period: String,

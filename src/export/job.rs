@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::export::supervision::{Again, Aspect, notes};
+use crate::export::supervision::{Again, Aspect, Note, notes};
 use crate::export::{App, Process, Release, unit};
-use crate::policy::Kind;
+use crate::policy::{Kind, Policy};
 use crate::process::Signal;
 
 /// What one service runs.
@@ -50,13 +50,18 @@ impl Job<'_> {
         self.supervised.map_or(Again::Never, |process| process.supervision.again())
     }
 
+    /// Returns how many failures in a row are too many for that.
+    pub fn limit(&self) -> u32 {
+        self.supervised.map_or(Policy::BUDGET, |process| process.supervision.limit())
+    }
+
     /// Returns whether it does one thing and ends.
     pub fn is_one_shot(&self) -> bool {
         self.supervised.is_none_or(|process| process.supervision.kind == Kind::OneShot)
     }
 
     /// Returns what a file of it says of what the format has no place for.
-    pub fn notes(&self, app: &App, why: impl Fn(Aspect<'_>) -> Option<&'static str>) -> Vec<String> {
+    pub fn notes<N: Into<Note>>(&self, app: &App, why: impl Fn(Aspect<'_>) -> Option<N>) -> Vec<String> {
         self.supervised.map_or_else(Vec::new, |process| notes(app, process, why))
     }
 }

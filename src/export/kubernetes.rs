@@ -208,7 +208,10 @@ fn deployment(
     let bound = process.port == Port::Bound;
     let own = vec![Variable::plain("PORT", port.to_string()), Variable::pod_name("PS")];
     let probes = Probes::of(process);
+    let tty = process.supervision.has_terminal;
     let container = Container {
+        stdin: tty,
+        tty,
         ports: bound.then(|| vec![ContainerPort { name: PORT, container_port: port }]),
         startup_probe: probes.startup,
         readiness_probe: probes.readiness,
@@ -242,15 +245,16 @@ fn one_shot(
 ) -> Job {
     let supervision = &process.supervision;
     let own = vec![Variable::plain("PORT", process.first_port().to_string()), Variable::pod_name("PS")];
-    let container = container(names, component, &process.command, own, environment);
+    let tty = supervision.has_terminal;
+    let container =
+        Container { stdin: tty, tty, ..container(names, component, &process.command, own, environment) };
     let several = Some(process.instances.len()).filter(|count| *count > 1);
     let spec = JobSpec {
         completions: several,
         parallelism: several,
         backoff_limit: match supervision.again() {
             Again::AsUsual | Again::Never => 0,
-            // The tenth failure in a row is the last.
-            Again::OnFailure | Again::Always => unit::LIMIT - 1,
+            Again::OnFailure | Again::Always => supervision.limit() - 1,
         },
         template: template(app, supervision.grace, names, component, container, Some("Never")),
     };
@@ -272,6 +276,8 @@ fn container(
         command: ["/bin/sh".to_owned(), "-c".to_owned(), quote::kubernetes(command)],
         env_from: environment.has_config.then(|| vec![EnvFrom::config_map(names.config())]),
         env,
+        stdin: false,
+        tty: false,
         ports: None,
         startup_probe: None,
         readiness_probe: None,
@@ -342,7 +348,7 @@ fn one_shot_comment(app: &App, process: &Process, name: &str) -> String {
 fn lines(app: &App, process: &Process) -> String {
     let why = |aspect: Aspect<'_>| match (process.supervision.kind, aspect) {
         // A Job has a place for either.
-        (Kind::OneShot, Aspect::Restart(_)) => None,
+        (Kind::OneShot, Aspect::Restart(_) | Aspect::Budget) => None,
         (Kind::OneShot | Kind::LongLived, aspect) => unplaced(aspect),
     };
     notes(app, process, why).iter().map(|note| format!("{note}\n")).collect()
@@ -367,7 +373,9 @@ fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
         Aspect::Ready(Sign::Notify | Sign::Log(_)) => Some("the kubelet asks, and is not told"),
         Aspect::Ready(Sign::Probe(probe)) | Aspect::Health(Health { probe, .. }) => elsewhere(probe),
         Aspect::Status => Some("every status from 200 to 399 is right"),
-        Aspect::Restart(Restart::Always) | Aspect::OneShot => None,
+        Aspect::Budget => Some("a Deployment has no limit, only ever longer pauses"),
+        Aspect::StopsAll => Some("the end of one leaves the others alone"),
+        Aspect::Restart(Restart::Always) | Aspect::Terminal | Aspect::OneShot => None,
     }
 }
 

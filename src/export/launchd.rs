@@ -114,6 +114,9 @@ fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
         Aspect::Services => Some("launchd waits for nothing; `procman wait` can, before the command"),
         Aspect::Ready(_) => Some("what has been started is ready"),
         Aspect::Health(_) => Some("what runs is well"),
+        Aspect::Budget => Some("launchd has no limit"),
+        Aspect::StopsAll => Some("the end of one leaves the others alone"),
+        Aspect::Terminal => Some("what is written goes to a file"),
         Aspect::Restart(_) | Aspect::OneShot | Aspect::Status => None,
     }
 }

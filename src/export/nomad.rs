@@ -18,7 +18,7 @@ use crate::export::supervision::{Again, Aspect, is_named, notes, signal_word};
 use crate::export::unit;
 use crate::export::yaml::comment_lines;
 use crate::export::{Access, App, ExportError, File, Format, Process, Release, refuse_nul};
-use crate::policy::{Health, Kind, Probe, Restart, Sign};
+use crate::policy::{Health, Kind, Policy, Probe, Restart, Sign};
 use crate::process::Signal;
 
 mod checks;
@@ -87,7 +87,7 @@ fn file(app: &App, name: &str, comment: &str, image: &str, job: Block) -> Result
 fn group(app: &App, process: &Process, service: Option<&str>) -> Result<Block, ExportError> {
     let mut group =
         Block::builder("group").add_label(&process.name).add_attribute(("count", process.instances.len()));
-    group = group.add_blocks(again(process.supervision.again()));
+    group = group.add_blocks(again(process.supervision.again(), process.supervision.own_budget()));
     let mut port = Expression::from(process.first_port().to_string());
     if let Some(service) = service {
         let label = Block::builder("port").add_label(PORT).build();
@@ -100,6 +100,9 @@ fn group(app: &App, process: &Process, service: Option<&str>) -> Result<Block, E
     let mut config = config(&process.command)?;
     if service.is_some() {
         config = config.add_attribute(("ports", vec![PORT]));
+    }
+    if process.supervision.has_terminal {
+        config = config.add_attribute(("tty", true));
     }
     let mut environment = environment(app)?;
     environment.insert(key("PORT"), port);
@@ -119,26 +122,27 @@ fn release_job(app: &App, name: &str, release: &Release) -> Result<Block, Export
     let config = config(&release.command)?;
     let task = task(app, RELEASE, (Signal::TERM, app.grace), config, environment)?.build();
     // A release that failed is for people to look at, not to be tried again.
-    let group = Block::builder("group").add_label(RELEASE).add_blocks(again(Again::Never));
+    let group = Block::builder("group").add_label(RELEASE).add_blocks(again(Again::Never, None));
     let job = Block::builder("job").add_label(name).add_attribute(("type", "batch"));
     let job = job.add_block(Block::builder("parameterized").build());
     Ok(job.add_block(group.add_block(task).build()).build())
 }
 
 /// Returns when what has ended is started again, as far as that is not as usual.
-fn again(again: Again) -> Vec<Block> {
+fn again(again: Again, budget: Option<u32>) -> Vec<Block> {
     let restart = Block::builder("restart");
-    match again {
-        Again::AsUsual => Vec::new(),
-        Again::Never => {
+    match (again, budget) {
+        (Again::AsUsual, None) => Vec::new(),
+        (Again::Never, _) => {
             let none = Block::builder("reschedule").add_attribute(("attempts", 0));
             let restart = restart.add_attribute(("attempts", 0)).add_attribute(("mode", "fail"));
             vec![restart.build(), none.add_attribute(("unlimited", false)).build()]
         }
-        // After the tenth failure in a row, all within ten seconds, the machine may be what is wrong.
-        Again::OnFailure | Again::Always => {
-            let interval = format!("{}s", unit::LIMIT_INTERVAL);
-            let restart = restart.add_attribute(("attempts", unit::LIMIT - 1));
+        // After so many failures in a row, each within ten seconds, the machine may be what is wrong.
+        (Again::AsUsual, Some(_)) | (Again::OnFailure | Again::Always, _) => {
+            let limit = budget.unwrap_or(Policy::BUDGET);
+            let interval = format!("{}s", unit::limit_interval(limit));
+            let restart = restart.add_attribute(("attempts", limit - 1));
             let restart = restart.add_attribute(("delay", "1s")).add_attribute(("interval", interval));
             vec![restart.add_attribute(("mode", "fail")).build()]
         }
@@ -308,7 +312,12 @@ fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
         Aspect::Ready(Sign::Probe(probe)) | Aspect::Health(Health { probe, .. }) => unchecked(probe),
         Aspect::Status => Some("every status below 400 is right"),
         Aspect::StopSignal(signal) if !is_named(signal) => Some("Nomad knows signals by their names alone"),
-        Aspect::Restart(Restart::Never | Restart::Always) | Aspect::StopSignal(_) | Aspect::OneShot => None,
+        Aspect::StopsAll => Some("the end of one leaves the others alone"),
+        Aspect::Restart(Restart::Never | Restart::Always)
+        | Aspect::Budget
+        | Aspect::Terminal
+        | Aspect::StopSignal(_)
+        | Aspect::OneShot => None,
     }
 }
 

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::export::quote;
+use crate::export::supervision::Note;
 use crate::export::unit::seconds;
 use crate::policy::{Place, Probe};
 
@@ -60,7 +61,7 @@ pub const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 /// Returns a command for `/bin/sh` that succeeds if the probe of a process with this port does.
 ///
 /// HTTP is asked with curl, or else with wget, which cannot tell one good status from another; where neither is there,
-/// that something listens has to do.
+/// that something listens has to do. curl asks at both addresses of this machine, as procman does; of wget only some do.
 pub fn command(probe: &Probe, port: u16, timeout: Duration) -> String {
     let listening = |port: u16| format!("grep -qs '{}' {}", listens(port), TABLES.join(" "));
     let (target, status) = match probe {
@@ -69,9 +70,13 @@ pub fn command(probe: &Probe, port: u16, timeout: Duration) -> String {
         Probe::Http { target, status } => (target, status),
     };
     let (url, otherwise) = match address(target) {
-        Address::Own { path } => (format!("http://127.0.0.1:{port}{path}"), listening(port)),
+        Address::Own { path } => (format!("http://localhost:{port}{path}"), listening(port)),
         Address::Here { port, .. } => (target.clone(), listening(port)),
         Address::Elsewhere => (target.clone(), "false".to_owned()),
+    };
+    let first = match address(target) {
+        Address::Own { path } => quote::sh(&format!("http://127.0.0.1:{port}{path}")),
+        Address::Here { .. } | Address::Elsewhere => quote::sh(target),
     };
     // With -f a status of 400 and more is a failure; -g takes brackets and braces for themselves.
     let (url, most) = (quote::sh(&url), seconds(timeout).max(1));
@@ -83,7 +88,7 @@ pub fn command(probe: &Probe, port: u16, timeout: Duration) -> String {
             has("curl")
         ),
         None => format!(
-            "if {}; then {curl} -f {url}; elif {}; then wget -q -T {most} -O /dev/null {url}; else {otherwise}; fi",
+            "if {}; then {curl} -f {url}; elif {}; then wget -q -T {most} -O /dev/null {first}; else {otherwise}; fi",
             has("curl"),
             has("wget")
         ),
@@ -91,13 +96,18 @@ pub fn command(probe: &Probe, port: u16, timeout: Duration) -> String {
 }
 
 /// Returns what is to be said of a probe that is a command of a shell, where it is more than that.
-pub fn shortcoming(probe: &Probe) -> Option<&'static str> {
-    match probe {
-        Probe::Http { .. } => {
-            Some("curl asks, or else wget; without them it is enough that something listens")
-        }
-        Probe::Port | Probe::Exec(_) => None,
-    }
+pub fn shortcoming(probe: &Probe) -> Option<Note> {
+    let (target, status) = match probe {
+        Probe::Http { target, status } => (target, status),
+        Probe::Port | Probe::Exec(_) => return None,
+    };
+    let is_elsewhere = address(target) == Address::Elsewhere;
+    Some(Note::Otherwise(match (status, is_elsewhere) {
+        (None, false) => "is asked by curl, or else wget; without them it is enough that something listens",
+        (None, true) => "is asked by curl, or else wget; without them it fails",
+        (Some(_), false) => "is asked by curl; without it, it is enough that something listens",
+        (Some(_), true) => "is asked by curl; without it, it fails",
+    }))
 }
 
 /// Returns a command that takes no longer than `timeout`, which the one of a probe by itself may.

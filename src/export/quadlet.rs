@@ -15,6 +15,7 @@ use crate::export::supervision::Supervision;
 use crate::export::template::Templates;
 use crate::export::unit_supervision::UnitSupervision;
 use crate::export::{Access, App, ExportError, File, Format, Release, unit};
+use crate::policy::Policy;
 
 /// How long Podman may take for its own part of an end, in seconds.
 const PODMANS_PART: u64 = 10;
@@ -90,8 +91,8 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
         root: unit::root(app, Format::Quadlet)?,
         image: &image,
         passed_on: &passed_on,
-        limit: unit::LIMIT,
-        limit_interval: unit::LIMIT_INTERVAL,
+        limit: Policy::BUDGET,
+        limit_interval: unit::limit_interval(Policy::BUDGET),
         stop_timeout: stop_timeout(app.grace),
         service_stop_timeout: &service_stop_timeout,
         supervision: None,
@@ -115,6 +116,8 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
                 port: instance.port,
                 is_bound: process.port == Port::Bound,
                 command: &process.command,
+                limit: process.supervision.limit(),
+                limit_interval: unit::limit_interval(process.supervision.limit()),
                 stop_timeout: stop_timeout(process.supervision.grace),
                 service_stop_timeout: &service_stop_timeout,
                 supervision: Some(&supervision),

@@ -124,6 +124,9 @@ fn unplaced(format: Format, aspect: Aspect<'_>) -> Option<&'static str> {
         }
         Aspect::Ready(_) => Some("what has been started is ready"),
         Aspect::Health(_) => Some("what runs is well"),
+        Aspect::Budget => Some("what has failed is started again without an end"),
+        Aspect::StopsAll => Some("the end of one leaves the others alone"),
+        Aspect::Terminal => Some("what is written goes to a log"),
         Aspect::Restart(_) | Aspect::StopSignal(_) | Aspect::OneShot | Aspect::Status => None,
     }
 }

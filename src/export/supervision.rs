@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::export::{App, Process};
 use crate::formation::RELEASE;
-use crate::policy::{Health, Kind, Need, Policy, Probe, Readiness, Restart, Sign};
+use crate::plan::policies::Stated;
+use crate::policy::{Health, Kind, Need, OnExit, Policy, Probe, Readiness, Restart, Sign};
 use crate::process::Signal;
 
 /// How the instances of a type are supervised.
@@ -17,6 +18,12 @@ pub struct Supervision {
     pub kind: Kind,
     /// When one that has ended by itself is started again; `None` if nothing is said of it.
     pub restart: Option<Restart>,
+    /// How many failures in a row are too many for that, at least 1.
+    pub budget: u32,
+    /// Whether it is said that the end of one is that of all others.
+    pub stops_all: bool,
+    /// Whether it is said that they have terminals.
+    pub has_terminal: bool,
     /// What asks one to end.
     pub stop_signal: Signal,
     /// How long that may take.
@@ -47,6 +54,12 @@ pub enum Again {
 pub enum Aspect<'a> {
     /// When one is started again.
     Restart(Restart),
+    /// How many failures in a row are too many, if that is another number than usual, and one would be started again.
+    Budget,
+    /// The end of one is that of all others.
+    StopsAll,
+    /// They have terminals.
+    Terminal,
     /// Another signal than SIGTERM.
     StopSignal(Signal),
     /// It does one thing and ends.
@@ -75,12 +88,41 @@ impl Supervision {
         Supervision {
             kind: policy.kind,
             restart,
+            budget: policy.budget,
+            stops_all: false,
+            has_terminal: false,
             stop_signal: policy.stop_signal,
             grace: policy.grace,
             needs: policy.needs.clone(),
             ready: policy.ready.clone(),
             health: policy.health.clone(),
         }
+    }
+
+    /// Returns what a policy says together with what somebody has said.
+    pub fn stated(policy: &Policy, stated: Stated) -> Supervision {
+        let said = Supervision::new(policy);
+        let stops_all = match stated.on_exit {
+            Some(OnExit::StopAll) => true,
+            Some(OnExit::Ignore) | None => false,
+        };
+        let restart = said.restart.or(stated.restart);
+        Supervision { restart, stops_all, has_terminal: stated.has_terminal, ..said }
+    }
+
+    /// Returns how many failures in a row are too many, if that is another number than usual, and one would be started
+    /// again.
+    pub fn own_budget(&self) -> Option<u32> {
+        let is_started_again = match self.again() {
+            Again::Never => false,
+            Again::AsUsual | Again::OnFailure | Again::Always => true,
+        };
+        (is_started_again && self.budget != Policy::BUDGET).then_some(self.budget)
+    }
+
+    /// Returns how many failures in a row are too many.
+    pub fn limit(&self) -> u32 {
+        self.own_budget().unwrap_or(Policy::BUDGET)
     }
 
     /// Returns when one that has ended by itself is started again: a one-shot never, or when it has failed.
@@ -111,6 +153,9 @@ impl Supervision {
     fn aspects<'a>(&'a self, app: &App) -> Vec<Aspect<'a>> {
         let mut aspects = Vec::new();
         aspects.extend(self.restart.map(Aspect::Restart));
+        aspects.extend(self.own_budget().map(|_| Aspect::Budget));
+        let said = [(self.stops_all, Aspect::StopsAll), (self.has_terminal, Aspect::Terminal)];
+        aspects.extend(said.into_iter().filter_map(|(is_said, aspect)| is_said.then_some(aspect)));
         if self.stop_signal != Signal::TERM {
             aspects.push(Aspect::StopSignal(self.stop_signal));
         }
@@ -157,25 +202,48 @@ impl Supervision {
     }
 }
 
-/// Returns a line for everything that is said of a type and that a format has no place for; `why` has the reason.
-pub fn notes(app: &App, process: &Process, why: impl Fn(Aspect<'_>) -> Option<&'static str>) -> Vec<String> {
+/// What there is to say of what is said of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It has no place, for this reason.
+    Unplaced(&'static str),
+    /// It is there, but in this way.
+    Otherwise(&'static str),
+}
+
+impl From<&'static str> for Note {
+    fn from(why: &'static str) -> Note {
+        Note::Unplaced(why)
+    }
+}
+
+/// Returns a line for everything that is said of a type and that a format has no place for, or a different one; `why`
+/// has the reason, or the difference.
+pub fn notes<N: Into<Note>>(
+    app: &App,
+    process: &Process,
+    why: impl Fn(Aspect<'_>) -> Option<N>,
+) -> Vec<String> {
     let supervision = &process.supervision;
-    let line =
-        |what: &str, why: &str| format!("procman: {what} of {} has no place here: {why}", process.name);
+    let line = |what: &str, note: Note| match note {
+        Note::Unplaced(why) => format!("procman: {what} of {} has no place here: {why}", process.name),
+        Note::Otherwise(how) => format!("procman: {what} of {} {how}", process.name),
+    };
     let mut lines = Vec::new();
     for aspect in supervision.aspects(app) {
-        lines.extend(why(aspect).map(|why| line(&words(aspect, app, supervision), why)));
+        lines.extend(why(aspect).map(|why| line(&words(aspect, app, supervision), why.into())));
     }
     let is_phase = |name: &&str| *name == RELEASE && app.release.is_some();
     for name in supervision.lacking(app).filter(|name| !is_phase(name)) {
-        lines.push(line(&format!("the need for {name}"), "this formation has none"));
+        lines.push(line(&format!("the need for {name}"), Note::Unplaced("this formation has none")));
     }
     lines
 }
 
 /// Returns the lines for all types of an app, for a format that has them in one file.
-pub fn all_notes(app: &App, why: impl Fn(Aspect<'_>) -> Option<&'static str>) -> Vec<String> {
-    app.processes.iter().flat_map(|process| notes(app, process, &why)).collect()
+pub fn all_notes<N: Into<Note>>(app: &App, why: impl Fn(&Process, Aspect<'_>) -> Option<N>) -> Vec<String> {
+    let of = |process| notes(app, process, |aspect| why(process, aspect));
+    app.processes.iter().flat_map(of).collect()
 }
 
 fn words(aspect: Aspect<'_>, app: &App, supervision: &Supervision) -> String {
@@ -184,6 +252,9 @@ fn words(aspect: Aspect<'_>, app: &App, supervision: &Supervision) -> String {
         Aspect::Restart(Restart::Never) => "`restart = \"never\"`".to_owned(),
         Aspect::Restart(Restart::OnFailure) => "`restart = \"on-failure\"`".to_owned(),
         Aspect::Restart(Restart::Always) => "`restart = \"always\"`".to_owned(),
+        Aspect::Budget => "`restart-budget`".to_owned(),
+        Aspect::StopsAll => "`on-exit = \"stop-all\"`".to_owned(),
+        Aspect::Terminal => "`pty = \"always\"`".to_owned(),
         Aspect::StopSignal(_) => "`stop-signal`".to_owned(),
         Aspect::OneShot => "`one-shot`".to_owned(),
         Aspect::Needs => list(app.needed(supervision).map(|needed| needed.name.clone()).collect()),

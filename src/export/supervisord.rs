@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::export::job::{Job, Start, jobs};
 use crate::export::packed::{can_unpack, pack, unpacking};
 use crate::export::refusal::{inexpressible, path, variable};
-use crate::export::supervision::{Again, Aspect, all_notes, is_named, signal_word};
+use crate::export::supervision::{Again, Aspect, Note, all_notes, is_named, signal_word};
 use crate::export::template::Templates;
 use crate::export::{Access, App, ExportError, File, Format, Process, quote, unit};
 use crate::policy::{Need, Restart};
@@ -28,7 +28,7 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
         log,
         log_directory: path(FORMAT, "the log directory", &app.log)?,
         grace: unit::seconds(app.grace),
-        notes: all_notes(app, unplaced),
+        notes: all_notes(app, |_, aspect| note(aspect)),
         programs: jobs(app).map(|job| program(app, &job)).collect::<Result<_, _>>()?,
     };
     let content = templates.render("supervisord/app.conf", context)?;
@@ -107,9 +107,11 @@ fn program(app: &App, job: &Job<'_>) -> Result<Program, ExportError> {
     })?;
     let signal = if is_named(job.stop_signal) { job.stop_signal } else { Signal::TERM };
     let signal = signal_word(signal);
+    // The first try is none of them (`transition` in supervisor/process.py).
+    let retries = job.limit() - 1;
     let (autorestart, startretries) = match job.again() {
-        Again::AsUsual | Again::OnFailure => ("unexpected", unit::LIMIT),
-        Again::Always => ("true", unit::LIMIT),
+        Again::AsUsual | Again::OnFailure => ("unexpected", retries),
+        Again::Always => ("true", retries),
         Again::Never => ("false", 0),
     };
     Ok(Program {
@@ -142,19 +144,25 @@ fn depth(app: &App, process: &Process, longest: usize) -> usize {
     needed.map(|needed| depth(app, needed, shorter) + 1).max().unwrap_or_default()
 }
 
-fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
-    match aspect {
+fn note(aspect: Aspect<'_>) -> Option<Note> {
+    let unplaced = match aspect {
+        Aspect::Budget => {
+            return Some(Note::Otherwise("is there, but only what does not run for `startsecs` counts"));
+        }
         Aspect::Needs => Some("`priority` is only the order of starts, none waits for another"),
         Aspect::Release => Some("nothing but a person starts the release phase"),
         Aspect::Services => Some("supervisord waits for nothing; `procman wait` can, before the command"),
         Aspect::Ready(_) => Some("what has run for `startsecs` is ready"),
         Aspect::Health(_) => Some("what runs is well"),
+        Aspect::StopsAll => Some("the end of one leaves the others alone"),
+        Aspect::Terminal => Some("what is written goes to a file"),
         Aspect::StopSignal(signal) if !is_named(signal) => Some("supervisord knows no signal without a name"),
         Aspect::Restart(Restart::Never | Restart::OnFailure | Restart::Always)
         | Aspect::StopSignal(_)
         | Aspect::OneShot
         | Aspect::Status => None,
-    }
+    };
+    unplaced.map(Note::Unplaced)
 }
 
 /// Returns a text that stands unquoted behind an `=`.

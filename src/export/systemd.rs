@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use crate::export::probe::{timed_command, waiting};
+use crate::export::supervision::Note;
 use crate::export::template::Templates;
 use crate::export::unit_supervision::UnitSupervision;
 use crate::export::{Access, App, ExportError, File, Format, Release, unit};
@@ -87,7 +88,7 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
     let mut files = Vec::new();
     let health = "a process has to report to systemd's watchdog by itself";
     for process in &app.processes {
-        let supervision = UnitSupervision::new(app, process, |_| Some(health));
+        let supervision = UnitSupervision::new(app, process, |_| Some(Note::Unplaced(health)));
         let stop_timeout = unit::timeout(process.supervision.grace, MARGIN);
         for instance in &process.instances {
             let name = unit::name(app, process, instance);
@@ -99,8 +100,8 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
                 command: &process.command,
                 root,
                 user,
-                limit: unit::LIMIT,
-                limit_interval: unit::LIMIT_INTERVAL,
+                limit: process.supervision.limit(),
+                limit_interval: unit::limit_interval(process.supervision.limit()),
                 stop_timeout: &stop_timeout,
                 supervision: &supervision,
                 ready_command: process.supervision.ready_probe().map(|(ready, probe)| {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::export::{App, ExportError, Format, Instance, Process};
 use crate::quote::excerpt;
 
-/// How often an instance may fail in a row before nobody starts it again.
-pub const LIMIT: u32 = 10;
-
-/// The time in which so many failures are too many: each takes a second's wait and, to count, no more than ten more.
-pub const LIMIT_INTERVAL: u64 = 110;
+/// Returns the time in seconds in which so many failures are too many: each takes a second's wait and, to count, no more
+/// than ten more.
+pub fn limit_interval(limit: u32) -> u64 {
+    u64::from(limit) * 11
+}
 
 /// Returns the name of an instance's service: `shop-web-1`.
 pub fn name(app: &App, process: &Process, instance: &Instance) -> String {

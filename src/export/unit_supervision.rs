@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::export::probe::shortcoming;
-use crate::export::supervision::{Again, Aspect, notes, signal_word};
+use crate::export::supervision::{Again, Aspect, Note, notes, signal_word};
 use crate::export::unit::{name, timeout};
 use crate::export::{App, Process};
 use crate::policy::{Health, Kind, Probe, Readiness, Sign};
@@ -32,23 +32,25 @@ pub struct UnitSupervision {
 
 impl UnitSupervision {
     /// Returns how an instance of a type is supervised; `health` says what its health lacks.
-    pub fn new(
-        app: &App,
-        process: &Process,
-        health: impl Fn(&Health) -> Option<&'static str>,
-    ) -> UnitSupervision {
+    pub fn new(app: &App, process: &Process, health: impl Fn(&Health) -> Option<Note>) -> UnitSupervision {
         let supervision = &process.supervision;
         let of = |process| move |instance| name(app, process, instance);
         let needs = app.needed(supervision).flat_map(|needed| needed.instances.iter().map(of(needed)));
+        let unplaced = |why| Some(Note::Unplaced(why));
         let why = |aspect: Aspect<'_>| match aspect {
-            Aspect::Release => Some("nothing but a person starts the release phase"),
-            Aspect::Services => Some("systemd waits for units alone; `procman wait` can, before the command"),
+            Aspect::Release => unplaced("nothing but a person starts the release phase"),
+            Aspect::Services => {
+                unplaced("systemd waits for units alone; `procman wait` can, before the command")
+            }
             Aspect::Ready(Sign::Log(_)) => {
-                Some("systemd reads no lines, so one that has been started is ready")
+                unplaced("systemd reads no lines, so one that has been started is ready")
             }
             Aspect::Ready(Sign::Probe(probe)) => shortcoming(probe),
             Aspect::Health(said) => health(said),
+            Aspect::StopsAll => unplaced("the end of one leaves the others alone"),
+            Aspect::Terminal => unplaced("what is written goes to the journal"),
             Aspect::Restart(_)
+            | Aspect::Budget
             | Aspect::StopSignal(_)
             | Aspect::OneShot
             | Aspect::Needs

@@ -3,7 +3,6 @@
 //! The command line and the environment win over the table of a type, and that over the rest of `procman.toml`, which
 //! are the defaults of the tables.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use thiserror::Error;
@@ -11,10 +10,10 @@ use thiserror::Error;
 use crate::config::process::{Budget, Process, Processes};
 use crate::config::{Flag, Options, PtyChoice, Timeout};
 use crate::fault::Fault;
-use crate::formation::{FormationError, distance, nearest};
+use crate::formation::{FormationError, nearest};
 use crate::policy::{Kind, Need, NoEndpoint, OnExit, Policies, Policy, Restart, Service};
 use crate::procfile::ProcessType;
-use crate::quote::excerpt;
+use crate::quote::{distance, excerpt};
 use crate::service::{self, VARIABLE};
 
 /// What a user has said about supervision.
@@ -40,10 +39,7 @@ impl Said<'_> {
         let Said { given, options } = self;
         let nothing = Process::default();
         let own = options.processes.get(process.as_str()).unwrap_or(&nothing);
-        let on_exit = |keep_going: &Options| match keep_going.keep_going? {
-            Flag(true) => Some(OnExit::Ignore),
-            Flag(false) => Some(OnExit::StopAll),
-        };
+        let stated = self.stated(process);
         let usual = Policy::new(options.timeout.unwrap_or_default().0);
         let grace = given.timeout.or(own.grace).map(|Timeout(grace)| grace);
         let mut needs = Vec::new();
@@ -54,9 +50,9 @@ impl Said<'_> {
         }
         Policy {
             kind: if own.is_one_shot() { Kind::OneShot } else { Kind::LongLived },
-            restart: given.restart.or(own.restart).or(options.restart).unwrap_or(usual.restart),
+            restart: stated.restart.unwrap_or(usual.restart),
             budget: own.restart_budget.map_or(usual.budget, |Budget(budget)| budget),
-            on_exit: on_exit(given).or(own.on_exit).or_else(|| on_exit(options)).unwrap_or(usual.on_exit),
+            on_exit: stated.on_exit.unwrap_or(usual.on_exit),
             stop_signal: own.stop_signal.unwrap_or(usual.stop_signal),
             grace: grace.unwrap_or(usual.grace),
             needs,
@@ -65,13 +61,15 @@ impl Said<'_> {
         }
     }
 
-    /// Returns the types of which it is said that they are never started again, which is more than to say nothing.
-    pub fn kept_down(self, types: &[ProcessType]) -> BTreeSet<ProcessType> {
-        let said = |process: &&ProcessType| {
-            let own = self.options.processes.get(process.as_str()).and_then(|own| own.restart);
-            self.given.restart.or(own).or(self.options.restart) == Some(Restart::Never)
-        };
-        types.iter().filter(said).cloned().collect()
+    /// Returns what is said of a type: that it is never started again, say, is more than to say nothing.
+    pub fn stated(self, process: &ProcessType) -> Stated {
+        let Said { given, options } = self;
+        let own = options.processes.get(process.as_str());
+        Stated {
+            restart: given.restart.or(own.and_then(|own| own.restart)).or(options.restart),
+            on_exit: on_exit(given).or(own.and_then(|own| own.on_exit)).or_else(|| on_exit(options)),
+            has_terminal: self.pty(process) == PtyChoice::Always,
+        }
     }
 
     /// Returns whether anything at all is said of a type about this.
@@ -101,6 +99,17 @@ pub enum Subject {
     End,
     /// How its instances are stopped.
     Stop,
+}
+
+/// What somebody has said of a type, where its policy is the same when nobody has, or has no word for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// When an instance that has ended by itself is started again.
+    pub restart: Option<Restart>,
+    /// What the end of an instance means for the others.
+    pub on_exit: Option<OnExit>,
+    /// Whether its instances always get terminals.
+    pub has_terminal: bool,
 }
 
 /// What is wrong with what is said of a type, in words for people.
@@ -134,6 +143,14 @@ pub enum PolicyFault {
     ReadyOneShot,
     #[error("a one-shot ends by itself, and has no health")]
     HealthyOneShot,
+}
+
+/// Returns what options for all types say of the end of an instance.
+fn on_exit(options: &Options) -> Option<OnExit> {
+    match options.keep_going? {
+        Flag(true) => Some(OnExit::Ignore),
+        Flag(false) => Some(OnExit::StopAll),
+    }
 }
 
 fn arrows(circle: &[ProcessType]) -> String {
@@ -417,16 +434,26 @@ mod tests {
     }
 
     #[test]
-    fn only_those_are_kept_down_of_which_that_is_said() {
+    fn what_is_said_is_more_than_the_same_of_which_nothing_is() {
         #[track_caller]
-        fn check(file: &str, expected: &[&str]) {
+        fn check(file: &str, expected: [&str; 2]) {
             let (given, file) = (Options::default(), from_toml(file).unwrap());
-            let kept_down = Said { given: &given, options: &file }.kept_down(&types(&["web", "db"]));
-            assert_eq!(kept_down, types(expected).into_iter().collect());
+            let stated = |process: &ProcessType| {
+                let stated = Said { given: &given, options: &file }.stated(process);
+                format!("{:?} {:?} {}", stated.restart, stated.on_exit, stated.has_terminal)
+            };
+            assert_eq!(types(&["web", "db"]).iter().map(stated).collect::<Vec<_>>(), expected, "{file:?}");
         }
-        check("", &[]);
-        check("[process.db]\nrestart = 'never'", &["db"]);
-        check("restart = 'never'\n[process.db]\nrestart = 'always'", &["web"]);
+        let nothing = "None None false";
+        check("", [nothing, nothing]);
+        check(
+            "[process.db]\nrestart = 'never'\non-exit = 'stop-all'\npty = 'always'",
+            [nothing, "Some(Never) Some(StopAll) true"],
+        );
+        check(
+            "restart = 'never'\nkeep-going = true\npty = 'always'\n[process.db]\nrestart = 'always'\npty = 'auto'",
+            ["Some(Never) Some(Ignore) true", "Some(Always) Some(Ignore) false"],
+        );
     }
 
     #[test]

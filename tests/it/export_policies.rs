@@ -107,7 +107,7 @@ fn compose_reads_exported_policies() {
     assert_eq!(needs("web", "cache"), "service_healthy");
     assert_eq!(needs("web", "migrate"), "service_completed_successfully");
     assert_eq!(needs("web", "release"), "service_completed_successfully");
-    assert_eq!([&services["work"]["restart"], &services["cache"]["restart"]], ["no", "on-failure"]);
+    assert_eq!([&services["work"]["restart"], &services["cache"]["restart"]], ["no", "on-failure:2"]);
     assert_eq!(
         [&services["web"]["stop_signal"], &services["web"]["stop_grace_period"]],
         ["SIGQUIT", "12.5s"]
@@ -140,7 +140,7 @@ fn readers_of_hcl_read_exported_policies() {
     if has("python3", &["-c", "import hcl2"]) {
         let script = "import json, sys, hcl2; print(json.dumps(hcl2.load(open(sys.argv[1]))))";
         let job = from_str::<Value>(&tree.ask("python3", &["-c", script, "shop-seed.nomad.hcl"])).unwrap();
-        assert_eq!(job["job"][0]["\"shop-seed\""]["group"][0]["\"seed\""]["restart"][0]["attempts"], 9);
+        assert_eq!(job["job"][0]["\"shop-seed\""]["group"][0]["\"seed\""]["restart"][0]["attempts"], 3);
     }
     if has("node", &["-e", "require('@cdktf/hcl2json')"]) {
         let script = "const read = require('@cdktf/hcl2json').parse; const file = process.argv[1]; \

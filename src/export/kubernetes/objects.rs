@@ -221,6 +221,12 @@ pub struct Container {
     pub env_from: Option<Vec<EnvFrom>>,
     /// Variables one by one, which win.
     pub env: Vec<Variable>,
+    /// Whether something may be typed, without which there is no terminal.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stdin: bool,
+    /// Whether it has a terminal.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tty: bool,
     /// Where it listens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<ContainerPort>>,

@@ -17,9 +17,9 @@ job "shop-seed" {
     count = 2
 
     restart {
-      attempts = 9
+      attempts = 3
       delay = "1s"
-      interval = "110s"
+      interval = "44s"
       mode = "fail"
     }
 

@@ -11,6 +11,7 @@
 # procman: `health` of web has no place here: Nomad's own checks ask the service's port alone
 # procman: `status` of web has no place here: every status below 400 is right
 # procman: `restart = "on-failure"` of cache has no place here: Nomad starts again what has ended well, too
+# procman: `on-exit = "stop-all"` of work has no place here: the end of one leaves the others alone
 # procman: `stop-signal` of work has no place here: Nomad knows signals by their names alone
 # procman: `needs` (cache) of work has no place here: Nomad starts everything at once, and once more what has failed for want of it
 # procman: `ready` by a command of work has no place here: Nomad's own checks know TCP and HTTP alone
@@ -94,9 +95,9 @@ job "shop" {
     count = 2
 
     restart {
-      attempts = 9
+      attempts = 2
       delay = "1s"
-      interval = "110s"
+      interval = "33s"
       mode = "fail"
     }
 
@@ -244,6 +245,7 @@ job "shop" {
         args = [
           "exec ./mail"
         ]
+        tty = true
       }
 
       env = {
@@ -261,6 +263,13 @@ job "shop" {
 
   group "plain" {
     count = 1
+
+    restart {
+      attempts = 0
+      delay = "1s"
+      interval = "11s"
+      mode = "fail"
+    }
 
     task "plain" {
       driver = "docker"
