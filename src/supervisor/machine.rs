@@ -249,7 +249,10 @@ impl Supervisor {
                     self.give_up(id, pid, leader, next, actions);
                 }
                 Some(Instance::BackingOff { .. }) => self.return_from_pause(now, id, actions),
-                Some(Instance::Needed { .. }) => self.terminate_at_the_end(now, id, actions),
+                Some(Instance::Needed { .. }) => {
+                    actions.push(Action::Say(Notice::TurnHasCome(id.clone())));
+                    self.terminate_at_the_end(now, id, actions);
+                }
                 Some(
                     Instance::Waiting { .. }
                     | Instance::Held { .. }

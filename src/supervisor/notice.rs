@@ -106,8 +106,14 @@ pub enum Notice {
         /// What they wait for.
         id: InstanceId,
     },
+    /// Instances are not started because a service has not come, and that means nothing for the others.
+    NeverStarted(Vec<InstanceId>),
+    /// The instance is asked to end although others that need it have not ended.
+    TurnHasCome(InstanceId),
     /// A backing service is waited for.
     NotReached {
+        /// The types of those that wait.
+        who: Vec<ProcessType>,
         /// Which one.
         service: Service,
         /// Why it has to be.
@@ -131,6 +137,8 @@ pub enum Manner {
     AtOnce,
     /// By what each type's policy says, those last that others need.
     ByPolicy,
+    /// There is nothing that could be.
+    NothingRuns,
 }
 
 /// One instance, or all of a type that something concerns.
@@ -204,9 +212,10 @@ impl fmt::Display for Notice {
                 write!(f, "{cause}, sending SIGTERM to all processes")
             }
             Notice::Stopping(cause, Manner::ByPolicy) => write!(f, "{cause}, stopping all processes"),
+            Notice::Stopping(cause, Manner::NothingRuns) => write!(f, "{cause}, nothing runs"),
             Notice::Forced(signal) => write!(f, "{signal} received again, sending SIGKILL to all processes"),
             Notice::Overdue { ids, grace } => {
-                write!(f, "still running after {} s, sending SIGKILL:", grace.as_secs_f64())?;
+                write!(f, "still running after {}, sending SIGKILL:", Seconds(*grace))?;
                 ids.iter().try_for_each(|id| write!(f, " {id}"))
             }
             Notice::Stopped { id, signal } => {
@@ -251,13 +260,35 @@ impl fmt::Display for Notice {
                 join(f, needs)
             }
             Notice::WaitsInVain { who, id } => write!(f, "{who} waits for {id}, which has ended"),
-            Notice::NotReached { service, trouble } => write!(f, "waiting for {service}: {trouble}"),
+            Notice::NeverStarted(ids) => {
+                join(f, ids)?;
+                let are = if ids.len() == 1 { "is" } else { "are" };
+                write!(f, " {are} not started, the others go on")
+            }
+            Notice::TurnHasCome(id) => {
+                write!(f, "stopping {id} although others that need it still run: its share of the time is up")
+            }
+            Notice::NotReached { who, service, trouble } => {
+                let wait = match who.as_slice() {
+                    [_] => "waits",
+                    [..] => "wait",
+                };
+                match who.as_slice() {
+                    [first, second, _, others @ ..] if !others.is_empty() => {
+                        write!(f, "{first}, {second} and {} others", others.len() + 1)?;
+                    }
+                    all => join(f, all)?,
+                }
+                write!(f, " {wait} for {service}: {trouble}")
+            }
             Notice::Reached { service, after } => {
                 write!(f, "{service} accepts connections after {}", Seconds(*after))
             }
             Notice::Missing(services) => {
-                let for_how_long =
-                    |(service, after): &(Service, Duration)| format!("{service} for {}", Seconds(*after));
+                let for_how_long = |(service, after): &(Service, Duration)| match after.is_zero() {
+                    true => service.to_string(),
+                    false => format!("{service} for {}", Seconds(*after)),
+                };
                 f.write_str("still missing: ")?;
                 join(f, &services.iter().map(for_how_long).collect::<Vec<_>>())
             }

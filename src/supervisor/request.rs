@@ -65,6 +65,8 @@ pub enum Outcome {
     },
     /// It did not run.
     DownAlready,
+    /// It did not run, and is not started again as it was to be.
+    NotAgain,
     /// The signal was sent.
     Signalled,
     /// It does not run, so that nothing was sent.
@@ -90,6 +92,7 @@ impl Outcome {
             | Outcome::RunsAlready { .. }
             | Outcome::Stopped { .. }
             | Outcome::DownAlready
+            | Outcome::NotAgain
             | Outcome::Held
             | Outcome::Signalled => true,
             Outcome::NotSignalled | Outcome::NotStarted { .. } | Outcome::Overtaken | Outcome::Unkillable => {
@@ -106,6 +109,7 @@ impl Outcome {
             Outcome::RunsAlready { .. } | Outcome::DownAlready => false,
             Outcome::Running { .. }
             | Outcome::Stopped { .. }
+            | Outcome::NotAgain
             | Outcome::Signalled
             | Outcome::NotSignalled
             | Outcome::NotStarted { .. }
@@ -123,6 +127,7 @@ impl fmt::Display for Outcome {
             Outcome::RunsAlready { pid } => write!(f, "runs already, with pid {pid}"),
             Outcome::Stopped { exit } => write!(f, "stopped, {exit}"),
             Outcome::DownAlready => f.write_str("did not run"),
+            Outcome::NotAgain => f.write_str("was not running, and is not started again"),
             Outcome::Signalled => f.write_str("signalled"),
             Outcome::NotSignalled => f.write_str("does not run, so no signal was sent"),
             Outcome::NotStarted { exit } => write!(f, "could not be started (status {})", exit.status()),

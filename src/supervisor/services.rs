@@ -68,16 +68,10 @@ impl Services {
     }
 
     /// Takes the news that a service is not there yet, and returns who waits for it if it is news.
-    pub fn not_reached(
-        &mut self,
-        service: Service,
-        trouble: Trouble,
-        actions: &mut Vec<Action>,
-    ) -> Vec<InstanceId> {
-        match self.awaited.get_mut(&service) {
+    pub fn not_reached(&mut self, service: &Service, trouble: Trouble) -> Vec<InstanceId> {
+        match self.awaited.get_mut(service) {
             Some(Awaited { trouble: known @ None, waiters, .. }) => {
                 *known = Some(trouble);
-                actions.push(Action::Say(Notice::NotReached { service, trouble }));
                 waiters.iter().cloned().collect()
             }
             Some(Awaited { trouble: Some(_), .. }) | None => Vec::new(),

@@ -318,7 +318,7 @@ fn spawn_that_fails_after_a_request_is_no_failure() {
 fn request_before_anything_runs_ends_at_once() {
     check(
         "
-        SIGTERM     -> drain
+        SIGTERM     -> say nothing to stop for SIGTERM, drain
         start web.1 ->
         drained     -> finish 0
         ",

@@ -254,7 +254,7 @@ fn a_service_that_comes_late_is_waited_for() {
     let port = free_port();
     let app = needy(&format!("postgres://user:secret@localhost:{port}/db"));
     let running = start(&app, &[]);
-    running.wait_for(&format!("waiting for DATABASE_URL (localhost:{port}): connection refused"));
+    running.wait_for(&format!("web waits for DATABASE_URL (localhost:{port}): connection refused"));
     assert!(is_held(&running.output(), "web.1"), "{}", running.output());
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     running.wait_for("web.1  | ready");

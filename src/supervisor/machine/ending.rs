@@ -96,6 +96,9 @@ impl Supervisor {
         self.announce_stop(actions);
         if self.roster.members().any(|member| is_concerned_by_end(&member.state)) {
             actions.push(Action::Say(Notice::Stopping(cause, manner)));
+        } else if asked != Asked::Never && !self.roster.members().any(|member| member.state.is_alive()) {
+            // Whoever has asked sees that it was heard.
+            actions.push(Action::Say(Notice::Stopping(cause, Manner::NothingRuns)));
         }
         self.spawn_nothing(actions);
         for id in self.roster.which(|instance| !instance.is_down()) {

@@ -229,7 +229,12 @@ impl Supervisor {
     }
 
     pub(super) fn not_reached(&mut self, service: Service, trouble: Trouble, actions: &mut Vec<Action>) {
-        let waiters = self.services.not_reached(service, trouble, actions);
+        let waiters = self.services.not_reached(&service, trouble);
+        let waits = |process: &&ProcessType| waiters.iter().any(|id| id.process == **process);
+        let who: Vec<ProcessType> = self.roster.types().iter().filter(waits).cloned().collect();
+        if !who.is_empty() {
+            actions.push(Action::Say(Notice::NotReached { who, service, trouble }));
+        }
         self.answer_held(&waiters, actions);
     }
 
@@ -239,6 +244,9 @@ impl Supervisor {
             return Due::Nothing;
         };
         actions.push(Action::Say(Notice::Missing(self.services.missing(now))));
+        let others =
+            self.roster.members().any(|member| !member.state.is_down() && !waiters.contains(&member.id));
+        let mut never = Vec::new();
         for id in waiters {
             let Some(Instance::Held { failure }) = self.roster.get(&id).map(|member| member.state) else {
                 continue;
@@ -250,9 +258,15 @@ impl Supervisor {
             }
             self.services.leave(&id, actions);
             match failure {
-                Failure::EndsAll => self.fails_for_lack(&id, LACK, actions),
+                Failure::EndsAll => {
+                    self.fails_for_lack(&id, LACK, actions);
+                    never.push(id);
+                }
                 Failure::StaysDown => self.asked_in_vain(&id, LACK, actions),
             }
+        }
+        if others && !never.is_empty() {
+            actions.push(Action::Say(Notice::NeverStarted(never)));
         }
         Due::Something
     }

@@ -181,10 +181,11 @@ impl Supervisor {
                 *kept = rest;
                 return Answer::Now(Outcome::Unkillable);
             }
-            Instance::Waiting { .. }
-            | Instance::Held { .. }
-            | Instance::BackingOff { .. }
-            | Instance::Down(_) => {
+            Instance::BackingOff { .. } => {
+                self.drop_waiting(id, rest, actions);
+                return Answer::Now(Outcome::NotAgain);
+            }
+            Instance::Waiting { .. } | Instance::Held { .. } | Instance::Down(_) => {
                 self.drop_waiting(id, rest, actions);
                 return Answer::Now(Outcome::DownAlready);
             }

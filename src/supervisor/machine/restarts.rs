@@ -143,7 +143,12 @@ impl Supervisor {
         ran: Time,
         actions: &mut Vec<Action>,
     ) {
+        let said = actions.len();
         match self.fate(id, why, ran, actions) {
+            // That its budget is used up has been said, and why.
+            Fate::EndsAll if actions.len() > said => {
+                self.stop(now, 1, StopCause::Ended(id.clone()), actions);
+            }
             Fate::EndsAll => self.stop(now, 1, StopCause::Failed(id.clone(), why), actions),
             fate @ Fate::Again => {
                 actions.push(Action::Say(Notice::Restarting { id: id.clone(), why }));

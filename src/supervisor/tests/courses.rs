@@ -710,7 +710,11 @@ impl Ledger {
                     "patience has its time",
                 )
             }
-            Notice::Reached { .. } => Ok(()),
+            Notice::NeverStarted(ids) => ensure(
+                ids.iter().all(|id| self.courses.lacking.contains(id)),
+                "only what lacks a service is never started",
+            ),
+            Notice::TurnHasCome(_) | Notice::Reached { .. } => Ok(()),
             Notice::Stopping(..)
             | Notice::Forced(_)
             | Notice::Overdue { .. }

@@ -604,6 +604,8 @@ impl Ledger {
             | Notice::OthersGoOn { .. }
             | Notice::Waits { .. }
             | Notice::WaitsInVain { .. }
+            | Notice::NeverStarted(_)
+            | Notice::TurnHasCome(_)
             | Notice::NotReached { .. }
             | Notice::Reached { .. }
             | Notice::Missing(_) => self.hear_of_policies(now, notice)?,

@@ -196,10 +196,10 @@ fn each_level_has_its_share_of_the_one_deadline() {
         spawned web.1 11     ->
         SIGTERM              -> say stopping by policy for SIGTERM, terminate web.1
         stop deadline?       -> 9s
-        +3s                  -> terminate worker.1
+        +3s                  -> say turn of worker.1, terminate worker.1
         +2s                  -> say overdue web.1, kill web.1
         killed web.1 SIGKILL ->
-        +1s                  -> terminate db.1
+        +1s                  -> say turn of db.1, terminate db.1
         +2s                  -> say overdue worker.1, kill worker.1
         +1s                  -> say overdue db.1, kill db.1
         ",

@@ -135,7 +135,7 @@ fn too_late_is_an_end_in_a_row_however_long_it_ran() {
             start web.1          -> spawn web.1
             {}
             spawned web.1 10     ->
-            +20s                 -> say used up web.1 late, say stopping for web.1 late, terminate web.1
+            +20s                 -> say used up web.1 late, say stopping for web.1, terminate web.1
             killed web.1 SIGTERM -> drain
             drained              -> finish 1
             ",

@@ -137,7 +137,7 @@ fn escapees_of_what_was_stopped_are_asked_to_end_at_the_end() {
         ask 1: stop           -> terminate web.1
         escapees left         ->
         exited web.1 0        -> reply 1: web.1 stopped 0, done 1
-        ask 2: quit           -> terminate escapees
+        ask 2: quit           -> say nothing to stop for quit, terminate escapees
         next deadline?        -> 5s
         +1s escapees gone     -> drain
         drained               -> done 2, finish 0
@@ -693,7 +693,7 @@ fn quit_is_done_when_nothing_is_left_to_wait_for() {
     );
     check(
         "
-        ask 1: quit             -> drain
+        ask 1: quit             -> say nothing to stop for quit, drain
         +1s                     -> done 1, finish 0
         ",
     );

@@ -421,7 +421,7 @@ fn a_request_stops_what_pauses_at_once() {
         start web.1        -> spawn web.1
         spawned web.1 11   ->
         exited web.1 3     -> say back in 1s web.1 3 (1)
-        ask 1: stop web.1  -> reply 1: web.1 down already, done 1
+        ask 1: stop web.1  -> reply 1: web.1 not again, done 1
         next deadline?     -> none
         status?            -> web.1 down after 3
         +60s               ->
@@ -458,7 +458,7 @@ fn stop_while_pausing_ends_at_once() {
         start web.1      -> spawn web.1
         spawned web.1 11 ->
         exited web.1 3   -> say back in 1s web.1 3 (1)
-        SIGTERM          -> drain
+        SIGTERM          -> say nothing to stop for SIGTERM, drain
         drained          -> finish 0
         ",
     );

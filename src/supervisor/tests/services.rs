@@ -83,7 +83,7 @@ fn a_service_that_others_can_do_without_stops_only_who_needs_it() {
         "
         start web.1 web.2 worker.1 -> reach DB, spawn worker.1
         spawned worker.1 12  ->
-        +10s                 -> say missing DB 10s, let go DB
+        +10s                 -> say missing DB 10s, let go DB, say never started web.1 web.2
         status?              -> web.1 down, web.2 down, worker.1 running 12 since 0s
         exited worker.1 0    -> drain
         drained              -> finish 1
@@ -127,7 +127,7 @@ fn a_service_that_is_missing_again_is_the_end_of_what_has_ended_meanwhile() {
         "
         start web.1 worker.1 -> reach DB, spawn worker.1
         spawned worker.1 12  ->
-        +1s                  -> say missing DB 1s, let go DB
+        +1s                  -> say missing DB 1s, let go DB, say never started web.1
         ask 1: up web        -> reach DB
         exited worker.1 0    -> say others go on worker.1 0
         +1s                  -> say missing DB 1s, let go DB, reply 1: web.1 not started 1, done 1, drain
@@ -160,7 +160,7 @@ fn a_service_is_let_go_when_nobody_waits_any_more() {
         ask 3: up worker     -> reach DB, reach CACHE
         reached DB           ->
         status?              -> worker.1 held for CACHE
-        SIGTERM              -> let go CACHE, reply 3: worker.1 overtaken, done 3, drain
+        SIGTERM              -> say nothing to stop for SIGTERM, let go CACHE, reply 3: worker.1 overtaken, done 3, drain
         drained              -> finish 0
         ",
     );

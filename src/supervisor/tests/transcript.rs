@@ -490,6 +490,7 @@ fn show_reply(by: u64, reply: &Reply) -> String {
         Outcome::RunsAlready { pid } => format!("runs already {pid}"),
         Outcome::Stopped { exit } => format!("stopped {}", show_exit(*exit)),
         Outcome::DownAlready => "down already".into(),
+        Outcome::NotAgain => "not again".into(),
         Outcome::Signalled => "signalled".into(),
         Outcome::NotSignalled => "not signalled".into(),
         Outcome::NotStarted { exit } => format!("not started {}", show_exit(*exit)),
@@ -545,6 +546,7 @@ fn show_notice(notice: &Notice) -> String {
     match notice {
         Notice::Stopping(cause, Manner::AtOnce) => format!("stopping {}", show_cause(cause)),
         Notice::Stopping(cause, Manner::ByPolicy) => format!("stopping by policy {}", show_cause(cause)),
+        Notice::Stopping(cause, Manner::NothingRuns) => format!("nothing to stop {}", show_cause(cause)),
         Notice::Forced(signal) => format!("forced by {signal}"),
         Notice::Overdue { ids, .. } => format!("overdue {}", show_all(ids)),
         Notice::Stopped { id, signal } => format!("stopped {id} {signal}"),
@@ -560,6 +562,8 @@ fn show_notice(notice: &Notice) -> String {
         Notice::OthersGoOn { id, why } => format!("others go on {id} {}", show_why(why)),
         Notice::Waits { who, needs } => format!("{} waits for {}", show_who(who), show_all(needs)),
         Notice::WaitsInVain { who, id } => format!("{} waits in vain for {id}", show_who(who)),
+        Notice::NeverStarted(ids) => format!("never started {}", show_all(ids)),
+        Notice::TurnHasCome(id) => format!("turn of {id}"),
         Notice::NotReached { service, .. } => format!("no {}", service.name),
         Notice::Reached { service, after } => format!("{} after {}", service.name, show_duration(*after)),
         Notice::Missing(services) => {

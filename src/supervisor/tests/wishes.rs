@@ -338,7 +338,7 @@ impl Wishes {
                 may && is_asked && body == Some(Body::Leader(pid, Sent::Nothing))
             }
             Outcome::Stopped { exit } => wants_down && is_down && world.exits.get(id) == Some(&exit),
-            Outcome::DownAlready => wants_down && is_down,
+            Outcome::DownAlready | Outcome::NotAgain => wants_down && is_down,
             Outcome::Signalled => want == Want::Told && has_group,
             Outcome::NotSignalled => want == Want::Told && !has_group,
             Outcome::NotStarted { exit } => {

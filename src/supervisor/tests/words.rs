@@ -144,8 +144,35 @@ fn every_notice_about_policies_has_its_words() {
             "web.1 waits for db.1, which has ended",
         ),
         (
-            Notice::NotReached { service: database(), trouble: Trouble::Refused },
-            "waiting for DATABASE_URL (localhost:5432): connection refused",
+            Notice::NotReached { who: vec![process("web")], service: database(), trouble: Trouble::Refused },
+            "web waits for DATABASE_URL (localhost:5432): connection refused",
+        ),
+        (
+            Notice::NotReached {
+                who: vec![process("web"), process("worker")],
+                service: database(),
+                trouble: Trouble::Refused,
+            },
+            "web, worker wait for DATABASE_URL (localhost:5432): connection refused",
+        ),
+        (
+            Notice::NotReached {
+                who: ["web", "worker", "clock", "release"].map(process).into(),
+                service: database(),
+                trouble: Trouble::Refused,
+            },
+            "web, worker and 2 others wait for DATABASE_URL (localhost:5432): connection refused",
+        ),
+        (Notice::Missing(vec![(database(), Duration::ZERO)]), "still missing: DATABASE_URL (localhost:5432)"),
+        (Notice::NeverStarted(vec![web()]), "web.1 is not started, the others go on"),
+        (Notice::NeverStarted(vec![web(), id("web.2")]), "web.1, web.2 are not started, the others go on"),
+        (
+            Notice::TurnHasCome(web()),
+            "stopping web.1 although others that need it still run: its share of the time is up",
+        ),
+        (
+            Notice::Stopping(StopCause::Signal(Signal::TERM), Manner::NothingRuns),
+            "SIGTERM received, nothing runs",
         ),
         (
             Notice::Reached { service: database(), after: Duration::from_millis(3200) },
@@ -185,6 +212,7 @@ fn every_outcome_has_its_words() {
         (Outcome::RunsAlready { pid }, "runs already, with pid 11", true),
         (Outcome::Stopped { exit: Exit::Signal(Signal::TERM) }, "stopped, terminated by SIGTERM", true),
         (Outcome::DownAlready, "did not run", true),
+        (Outcome::NotAgain, "was not running, and is not started again", true),
         (Outcome::Signalled, "signalled", true),
         (Outcome::NotSignalled, "does not run, so no signal was sent", false),
         (Outcome::NotStarted { exit }, "could not be started (status 127)", false),

@@ -33,7 +33,7 @@ fn twelve_factor_waits_for_postgresql_and_gets_over_its_loss() {
     let service = format!("DATABASE_URL (127.0.0.1:{})", database.port);
 
     let running = app.start(&["-d", root, "-p", &port.to_string(), "--no-timestamp"]);
-    running.wait_for(&format!("waiting for {service}: connection refused\n"));
+    running.wait_for(&format!("web, worker and 2 others wait for {service}: connection refused\n"));
     assert!(!running.output().contains("started with pid"), "{}", running.output());
     database.start();
     running.wait_for(&format!("{service} accepts connections after "));
@@ -53,7 +53,7 @@ fn twelve_factor_waits_for_postgresql_and_gets_over_its_loss() {
     running.wait_for(r#"done: "watering 1""#);
     database.kill();
     running.wait_for("worker.1 exited with code 1, starts again in ");
-    running.wait_for_times(&format!("waiting for {service}: connection refused\n"), 2);
+    running.wait_for(&format!("worker waits for {service}: connection refused\n"));
     let answer = post(port, "/jobs", r#"{"text": "too early"}"#);
     assert!(answer.lines().next().unwrap().contains(" 503 "), "{answer}");
 
