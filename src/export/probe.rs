@@ -130,14 +130,15 @@ pub fn waiting(check: &str, interval: Duration) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::process::Command;
     use std::time::Duration;
 
-    use super::{Address, address, command, waiting};
+    use super::{Address, address, command, shortcoming, waiting};
+    use crate::export::supervision::Note;
     use crate::policy::Probe;
 
     #[test]
@@ -195,6 +196,43 @@ mod tests {
         }
         assert_eq!([None, Some(204), Some(200), Some(404)].map(succeeds), [true, true, false, false]);
         answers.join().unwrap();
+    }
+
+    #[test]
+    #[allow(clippy::print_stderr, reason = "the gate counts what was skipped")]
+    fn what_listens_at_the_second_address_alone_is_found() {
+        let Ok(listener) = TcpListener::bind("[::1]:0") else {
+            return eprintln!("skipped: there is no IPv6");
+        };
+        if Command::new("curl").arg("--version").output().is_err() {
+            return eprintln!("skipped: there is no curl");
+        }
+        let port = listener.local_addr().unwrap().port();
+        let answer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            stream.write_all(b"HTTP/1.1 200 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        });
+        let probe = Probe::Http { target: "/".to_owned(), status: Some(200) };
+        let text = command(&probe, port, Duration::from_secs(60));
+        assert!(Command::new("/bin/sh").args(["-c", &text]).status().unwrap().success());
+        answer.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_said_of_a_probe_is_what_its_command_does() {
+        for target in ["/", "http://localhost:81/", "http://other/"] {
+            for status in [None, Some(204)] {
+                let probe = Probe::Http { target: target.to_owned(), status };
+                let Some(Note::Otherwise(said)) = shortcoming(&probe) else {
+                    panic!("nothing is said of {target}");
+                };
+                let text = command(&probe, 80, Duration::from_secs(1));
+                assert_eq!(said.contains("wget"), text.contains("wget"), "{said}: {text}");
+                assert_eq!(said.ends_with("it fails"), text.ends_with("else false; fi"), "{said}: {text}");
+            }
+        }
+        assert_eq!(shortcoming(&Probe::Port), None);
     }
 
     #[test]

@@ -332,6 +332,36 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_is_one_only_where_something_is_started_again() {
+        let usual = Supervision::new(&Policy::new(Duration::ZERO));
+        for (kind, restart, budget, expected) in [
+            (Kind::LongLived, None, 10, (None, 10)),
+            (Kind::LongLived, None, 3, (Some(3), 3)),
+            (Kind::LongLived, Some(Restart::Never), 3, (None, 10)),
+            (Kind::OneShot, None, 3, (None, 10)),
+            (Kind::OneShot, Some(Restart::OnFailure), 1, (Some(1), 1)),
+        ] {
+            let said = Supervision { kind, restart, budget, ..usual.clone() };
+            assert_eq!((said.own_budget(), said.limit()), expected, "{kind:?} {restart:?} {budget}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_compose_is_never_0_which_is_none() {
+        for (budget, expected) in
+            [(1, "restart: no\n"), (2, "restart: on-failure:1\n"), (10, "restart: on-failure\n")]
+        {
+            let mut app = torture();
+            app.processes.truncate(1);
+            app.release = None;
+            app.processes[0].supervision.restart = Some(Restart::OnFailure);
+            app.processes[0].supervision.budget = budget;
+            let text = render(Format::Compose, &app, &Templates::built_in()).unwrap().remove(0).content;
+            assert!(text.replace('"', "").contains(expected), "{text}");
+        }
+    }
+
+    #[test]
     fn a_signal_without_a_name_is_a_number() {
         assert_eq!([Signal::TERM, Signal::HUP].map(signal_word), ["SIGTERM", "SIGHUP"]);
         let last = Signal(36);

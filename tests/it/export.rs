@@ -306,6 +306,33 @@ fn standard_output_gets_what_a_file_would_have() {
 }
 
 #[test]
+fn what_is_said_of_a_type_is_carried_or_commented_on() {
+    let app = App::new("web: exec ./web\nworker: exec ./work\n");
+    let said = "[process.web]\non-exit = 'stop-all'\npty = 'always'\nrestart-budget = 3\n\
+                [process.worker]\non-exit = 'ignore'\npty = 'never'\nrestart-budget = 10\n";
+    app.file("procman.toml", said);
+    exported(&app, "systemd", &["-a", "shop", "-m", "all=1"]);
+    let tree = tree(&app);
+    let about = |instance: &str| {
+        let (_, unit) =
+            tree.iter().find(|(path, _)| path.ends_with(&format!("shop-{instance}.service"))).unwrap();
+        let lines = unit
+            .lines()
+            .filter(|line| line.starts_with("# procman: ") || line.starts_with("StartLimitBurst"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        about("web-1"),
+        [
+            "# procman: `on-exit = \"stop-all\"` of web has no place here: the end of one leaves the others alone",
+            "# procman: `pty = \"always\"` of web has no place here: what is written goes to the journal",
+            "StartLimitBurst=3",
+        ]
+    );
+    assert_eq!(about("worker-1"), ["StartLimitBurst=10"]);
+}
+
+#[test]
 fn procman_s_own_environment_is_not_exported() {
     let app = shop();
     app.file(".env", "A=${HOME}/a\n");
