@@ -1,7 +1,9 @@
 //! `procman healthcheck`: 0 when all that has to be ready is, else 1 and what is not.
 
-use crate::support::App;
+use nix::sys::signal::{Signal, kill};
+
 use crate::support::formation::RESTS;
+use crate::support::{App, supervisor_of};
 
 /// The words of [`App::ask_in_vain`] are for what is refused; here the state itself is the answer.
 #[track_caller]
@@ -27,4 +29,18 @@ fn a_formation_is_well_when_all_that_run_are() {
     check(&app, (Some(0), "all 3 instances are ready\n", ""));
     app.quit(running);
     check(&app, (Some(1), "", nothing));
+}
+
+#[test]
+fn a_procman_that_is_stopped_does_not_answer() {
+    let app = App::new(&format!("web: {RESTS}\n"));
+    let running = app.start_ready(&[], 1);
+    // The one that is started is its guard, which answers nobody.
+    let supervisor = supervisor_of(running.pid());
+    kill(supervisor, Signal::SIGSTOP).unwrap();
+    let silent = "procman: the procman that runs this app has not answered within 5 s\n";
+    check(&app, (Some(1), "", silent));
+    kill(supervisor, Signal::SIGCONT).unwrap();
+    check(&app, (Some(0), "1 instance is ready\n", ""));
+    app.quit(running);
 }
