@@ -125,6 +125,29 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn a_service_that_swallows_connections_is_told_of_before_it_is_given_up() {
+        use std::net::TcpStream;
+        use std::time::Duration;
+
+        use nix::sys::socket::{Backlog, listen};
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listen(&listener, Backlog::new(0).unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        // Where no more may wait, the kernel says nothing.
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
+        let waiting: Vec<TcpStream> = std::iter::from_fn(connect).collect();
+        let endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: address.port() };
+        let told = results(Ok(endpoint), |result| {
+            if result.is_err() {
+                waiting.iter().for_each(|_| drop(listener.accept().unwrap()));
+            }
+        });
+        assert_eq!(told, [Err(Trouble::TimedOut), Ok(())]);
+    }
+
+    #[test]
     fn a_service_that_is_there_is_told_of_once() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
