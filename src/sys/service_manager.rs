@@ -65,7 +65,11 @@ impl ServiceManager {
 
     /// Tells it. The first failure is said, and no other.
     pub fn tell(&mut self, news: News) {
-        let Err(error) = self.send(&words(news)) else { return };
+        let Err(error) = self.send(news) else { return };
+        if news == News::Alive && error.kind() == io::ErrorKind::WouldBlock {
+            // What it has yet to read says so already.
+            return;
+        }
         if !std::mem::replace(&mut self.has_failed, true) {
             let error = plain(&error);
             write_stderr_unless_stuck(&format!(
@@ -74,14 +78,21 @@ impl ServiceManager {
         }
     }
 
-    fn send(&self, text: &str) -> io::Result<()> {
+    fn send(&self, news: News) -> io::Result<()> {
         let socket = UnixDatagram::unbound()?;
-        if self.has_failed {
+        if self.has_failed || news == News::Alive {
             socket.set_nonblocking(true)?;
         } else {
             socket.set_write_timeout(Some(PATIENCE))?;
         }
-        socket.send_to_addr(text.as_bytes(), &address(&self.address)?).map(drop)
+        let (text, address) = (words(news), address(&self.address)?);
+        loop {
+            match socket.send_to_addr(text.as_bytes(), &address) {
+                // A signal has come, which is heard afterwards.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result.map(drop),
+            }
+        }
     }
 }
 
@@ -185,9 +196,9 @@ mod tests {
         let address = directory.path().join("notify");
         let _listener = UnixDatagram::bind(&address).unwrap();
         let mut manager = ServiceManager { address: address.into(), watchdog: None, has_failed: false };
-        for _ in 0..10_000 {
-            manager.tell(News::Alive);
-        }
+        (0..10_000).for_each(|_| manager.tell(News::Alive));
+        assert!(!manager.has_failed);
+        (0..10_000).for_each(|ready| manager.tell(News::Progress { ready, of: ready }));
         assert!(manager.has_failed);
     }
 
