@@ -153,6 +153,10 @@ fn each_type_is_asked_to_end_by_its_own_signal() {
 
 #[test]
 fn what_a_killed_supervisor_leaves_has_the_time_of_the_type_with_the_most() {
+    if cfg!(procman_portable) {
+        // There a guard finds no group again whose leader has died with the supervisor.
+        return;
+    }
     // Behind a shell, for the leader itself is killed with the supervisor, and so is whoever reads what is written.
     let says = "(exec 2>/dev/null; trap 'sleep 1; touch finished; exit 0' TERM; echo up; while :; do sleep 0.01; done) & wait";
     let app = app(&format!("web: {says}\nworker: {RESTS}\n"), "timeout = 0.01\n[process.web]\ngrace = 60\n");
