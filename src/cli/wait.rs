@@ -3,7 +3,7 @@
 //! What is waited for is tried again and again by threads that tell what they have seen, and the one that has started
 //! them keeps the time. What a name costs to be looked up, or a connection to be refused, delays nobody else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -11,25 +11,30 @@ use std::time::{Duration, Instant};
 
 use crate::cli::args::{self, Client, Common};
 use crate::cli::error::Failure;
+use crate::cli::findings::Findings;
 use crate::cli::load::{self, App};
 use crate::cli::{client, ready};
 use crate::config::{Options, Timeout};
-use crate::control::protocol::{self, Instance};
-use crate::formation::{Target, nearest};
+use crate::control::protocol::{self, Instance, State};
+use crate::formation::{InstanceId, Target, nearest};
 use crate::plan::Plan;
-use crate::policy::{Endpoint, NoEndpoint, Service};
+use crate::policy::{Endpoint, Kind, NoEndpoint, Service};
 use crate::process::Signal;
 use crate::procfile::ProcessType;
-use crate::quote::{excerpt, is_plain};
+use crate::quote::{escaped, excerpt, is_plain};
 use crate::runtime::try_to_reach;
 use crate::service::{self, VARIABLE};
-use crate::supervisor::Refusal;
+use crate::supervisor::{Refusal, Trouble};
 use crate::sys::signals::Signals;
 use crate::sys::startup::Hangup;
 use crate::sys::stdio::write_stderr;
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
+/// How long one may take if there is only one.
+const ONLY_ATTEMPT: Duration = Duration::from_secs(1);
+/// After how long without an answer that is said, though the attempt goes on.
+const SILENCE: Duration = Duration::from_secs(1);
 /// How long after one attempt the next one follows.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -55,22 +60,24 @@ enum Seen {
 /// Waits for all, and fails with what is missing when the time is up.
 pub fn run(common: Common, wait: args::Wait) -> Result<i32, Failure> {
     let patience = patience(&common, &wait)?;
-    let all = awaited(&common, &wait.names)?;
+    let (all, known) = awaited(&common, &wait)?;
     let (sender, seen) = mpsc::channel();
     if std::process::id() == 1 {
         obey(&sender)?;
     }
-    watch_instances(&all, common, &wait.client, patience, &sender)?;
+    watch_instances(&all, known, common, &wait.client, patience, &sender)?;
     for (at, one) in all.iter().enumerate() {
         if let Awaited::Service(_, endpoint) = one {
             watch_service(at, endpoint.clone(), patience, sender.clone());
         }
     }
     let (began, mut waiting) = (Instant::now(), Waiting::new(&all));
+    let mut silence = (!patience.is_zero()).then_some(SILENCE);
     while !waiting.is_over(patience) {
         // Whoever tries once is waited for as long as that takes.
         let limit = if patience.is_zero() { Duration::MAX } else { patience };
-        match seen.recv_timeout(limit.saturating_sub(began.elapsed())) {
+        let until = silence.map_or(limit, |silence| silence.min(limit));
+        match seen.recv_timeout(until.saturating_sub(began.elapsed())) {
             Ok(Seen::There(at)) => {
                 waiting.there(at, began.elapsed()).iter().for_each(|line| write_stderr(line))
             }
@@ -81,6 +88,10 @@ pub fn run(common: Common, wait: args::Wait) -> Result<i32, Failure> {
             }
             Ok(Seen::Never(failure)) => return Err(failure),
             Ok(Seen::Asked(signal)) => return Ok(128 + signal.0),
+            Err(RecvTimeoutError::Timeout) if until < limit => {
+                silence = None;
+                waiting.silent().iter().for_each(|line| write_stderr(line));
+            }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
     }
@@ -99,9 +110,21 @@ fn patience(common: &Common, wait: &args::Wait) -> Result<Duration, Failure> {
 }
 
 /// Returns what the words mean; without any, every service that a variable of the app's environment names.
-fn awaited(common: &Common, words: &[String]) -> Result<Vec<Awaited>, Failure> {
+fn awaited(common: &Common, wait: &args::Wait) -> Result<(Vec<Awaited>, Known), Failure> {
+    let words = &wait.names;
     let is_variable = |word: &String| word.starts_with(VARIABLE);
-    let plan = if words.is_empty() || words.iter().any(is_variable) { Some(plan(common)?) } else { None };
+    let plan = if words.is_empty() || words.iter().any(is_variable) {
+        let (plan, warnings) = plan(common)?;
+        if !warnings.is_empty() {
+            write_stderr(&warnings.to_string());
+        }
+        Some(plan)
+    } else if words.iter().all(|word| word.contains(':')) {
+        None
+    } else {
+        // An instance can be waited for where there is no app, or where something is wrong with it.
+        plan(common).ok().map(|(plan, _)| plan)
+    };
     let of_variable = |name: &str| match &plan {
         Some(plan) => plan.service_of(name),
         None => service::of_variable(name, None),
@@ -121,7 +144,12 @@ fn awaited(common: &Common, words: &[String]) -> Result<Vec<Awaited>, Failure> {
             return Err(Failure::NoServices);
         }
     }
-    Ok(all)
+    let mut known = plan.as_ref().map(|plan| Known::of(plan, words)).unwrap_or_default();
+    if wait.client.socket.is_some() {
+        // Who listens there may run another app.
+        (known.types, known.one_shots) = Default::default();
+    }
+    Ok((all, known))
 }
 
 /// Returns what one word means. Of a URL, which may have a password in it, only the position is told if it is none.
@@ -148,15 +176,51 @@ fn of_service(service: Service) -> Result<Awaited, NoEndpoint> {
     service.endpoint.map(|endpoint| Awaited::Service(name, endpoint))
 }
 
-/// Returns what the app would run, and with which variables.
-fn plan(common: &Common) -> Result<Plan, Failure> {
+/// Returns what the app would run, and with which variables, and what is dubious about it.
+fn plan(common: &Common) -> Result<(Plan, Findings), Failure> {
     let app = App::load(common.clone().options())?;
-    let warnings = app.warnings()?;
-    if !warnings.is_empty() {
-        write_stderr(&warnings.to_string());
-    }
+    let warnings = app.warnings()?.clone();
     let formation = app.formation(&[])?;
-    app.plan_of_one_off(formation)
+    Ok((app.plan_of_one_off(formation)?, warnings))
+}
+
+/// What the app's files say of names that are waited for.
+#[derive(Default)]
+struct Known {
+    /// What the Procfile has; nothing if that is not known.
+    types: Vec<ProcessType>,
+    one_shots: BTreeSet<ProcessType>,
+    /// The names that are those of variables.
+    variables: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(plan: &Plan, words: &[String]) -> Known {
+        let one_shots = plan.policies().iter().filter(|(_, policy)| policy.kind == Kind::OneShot);
+        let is_set = |word: &&String| plan.service_of(word).endpoint != Err(NoEndpoint::Unset);
+        Known {
+            types: plan.types(),
+            one_shots: one_shots.map(|(process, _)| process.clone()).collect(),
+            variables: words.iter().filter(is_set).cloned().collect(),
+        }
+    }
+
+    /// Fails if the Procfile has no such type, so that waiting would be in vain.
+    fn is_to_come(&self, target: &Target) -> Result<(), Failure> {
+        let (Target::Type(process) | Target::Instance(InstanceId { process, .. })) = target;
+        let may_come = self.types.is_empty() || self.types.contains(process);
+        if may_come { Ok(()) } else { Err(self.unknown(process, &self.types)) }
+    }
+
+    fn unknown(&self, process: &ProcessType, types: &[ProcessType]) -> Failure {
+        let refusal = Refusal::Unknown {
+            name: process.to_string(),
+            nearest: nearest(process.as_str(), types).cloned(),
+            known: types.iter().map(|known| excerpt(known.as_str())).collect(),
+        };
+        let hint = || format!("`env:{process}` is the service that a variable names");
+        Failure::Refused(refusal.to_string(), self.variables.contains(process.as_str()).then(hint))
+    }
 }
 
 /// What is known of all that is waited for.
@@ -193,10 +257,17 @@ impl Waiting<'_> {
         known.replace(why).is_none().then_some(line)
     }
 
+    /// Takes that nothing has been heard of some, and returns the lines that say so.
+    fn silent(&mut self) -> Vec<String> {
+        let unheard = self.missing.iter().filter(|(_, why)| why.is_none());
+        let unheard: Vec<usize> = unheard.map(|(at, _)| *at).collect();
+        unheard.into_iter().filter_map(|at| self.not_there(at, Trouble::TimedOut.to_string())).collect()
+    }
+
     /// Returns all that are not there, each with the reason.
     fn missing(&self) -> Vec<String> {
         let line = |(at, why): (&usize, &Option<String>)| {
-            let why = why.as_deref().unwrap_or("no answer in time");
+            let why = why.clone().unwrap_or_else(|| Trouble::TimedOut.to_string());
             Some(format!("{} ({why})", self.all.get(*at)?.name()))
         };
         self.missing.iter().filter_map(line).collect()
@@ -212,9 +283,14 @@ impl Awaited {
     }
 }
 
+/// Returns how long an attempt may take.
+fn limit_of_attempt(patience: Duration) -> Duration {
+    if patience.is_zero() { ONLY_ATTEMPT } else { ATTEMPT.min(patience) }
+}
+
 /// Tries to connect until that succeeds, or once if there is no patience.
 fn watch_service(at: usize, endpoint: Endpoint, patience: Duration, sender: Sender<Seen>) {
-    let limit = if patience.is_zero() { ATTEMPT } else { ATTEMPT.min(patience) };
+    let limit = limit_of_attempt(patience);
     thread::spawn(move || {
         // Nobody hears it any more when the time is up.
         while let Err(trouble) = try_to_reach(&endpoint, limit) {
@@ -230,6 +306,7 @@ fn watch_service(at: usize, endpoint: Endpoint, patience: Duration, sender: Send
 /// Asks how the formation is until all instances that are waited for are ready, or once if there is no patience.
 fn watch_instances(
     all: &[Awaited],
+    known: Known,
     common: Common,
     client: &Client,
     patience: Duration,
@@ -248,7 +325,7 @@ fn watch_instances(
     let (path, sender) = (client::path(common, client)?, sender.clone());
     thread::spawn(move || {
         loop {
-            match look(&path, &mut targets) {
+            match look(&path, limit_of_attempt(patience), &mut targets, &known) {
                 Ok(seen) => {
                     if seen.into_iter().any(|seen| sender.send(seen).is_err()) {
                         return;
@@ -266,10 +343,16 @@ fn watch_instances(
 }
 
 /// Returns what is seen of the targets now, and forgets those that are ready.
-fn look(path: &Path, targets: &mut Vec<(usize, Target)>) -> Result<Vec<Seen>, Failure> {
-    let formation = match client::formation(path, Some(ATTEMPT)) {
+fn look(
+    path: &Path,
+    limit: Duration,
+    targets: &mut Vec<(usize, Target)>,
+    known: &Known,
+) -> Result<Vec<Seen>, Failure> {
+    let formation = match client::formation(path, Some(limit)) {
         Ok(formation) => formation,
         Err(Failure::NothingRuns | Failure::Gone | Failure::Finished(_)) => {
+            targets.iter().try_for_each(|(_, target)| known.is_to_come(target))?;
             return Ok(targets.iter().map(|(at, _)| Seen::NotThere(*at, "not running".to_owned())).collect());
         }
         Err(Failure::Conversation(_)) => {
@@ -281,7 +364,7 @@ fn look(path: &Path, targets: &mut Vec<(usize, Target)>) -> Result<Vec<Seen>, Fa
     };
     let mut seen = Vec::new();
     for (at, target) in std::mem::take(targets) {
-        match lack(&formation, &target)? {
+        match lack(&formation, &target, known)? {
             None => seen.push(Seen::There(at)),
             Some(why) => {
                 seen.push(Seen::NotThere(at, why));
@@ -292,26 +375,26 @@ fn look(path: &Path, targets: &mut Vec<(usize, Target)>) -> Result<Vec<Seen>, Fa
     Ok(seen)
 }
 
-/// Returns what a target lacks to be ready. Fails if there is no such type.
-fn lack(formation: &protocol::Formation, target: &Target) -> Result<Option<String>, Failure> {
+/// Returns what a target lacks to be ready. Fails if there is no such type, or if it had one thing to do and has failed.
+fn lack(formation: &protocol::Formation, target: &Target, known: &Known) -> Result<Option<String>, Failure> {
     let (process, number) = match target {
         Target::Type(process) => (process, None),
         Target::Instance(id) => (&id.process, Some(id.number)),
     };
-    if !formation.types.iter().any(|known| known == process.as_str()) {
-        let known: Vec<ProcessType> =
+    if !formation.types.iter().any(|name| name == process.as_str()) {
+        let types: Vec<ProcessType> =
             formation.types.iter().flat_map(|name| ProcessType::new(name)).collect();
-        let refusal = Refusal::Unknown {
-            name: process.to_string(),
-            nearest: nearest(process.as_str(), &known).cloned(),
-            known: formation.types.iter().map(|name| excerpt(name)).collect(),
-        };
-        return Err(Failure::Refused(refusal.to_string(), None));
+        return Err(known.unknown(process, &types));
     }
     let is_meant =
         |one: &&Instance| one.process == process.as_str() && number.is_none_or(|number| number == one.number);
     let meant: Vec<&Instance> = formation.instances.iter().filter(is_meant).collect();
     let missing: Vec<&Instance> = meant.iter().copied().filter(|one| !ready::is_ready(one)).collect();
+    if known.one_shots.contains(process) {
+        let mut ended = missing.iter().filter(|one| one.state == State::Down);
+        let failed = ended.find_map(|one| Some(format!("`{}` {}", one.name, one.last_exit.as_ref()?)));
+        failed.map_or(Ok(()), |failed| Err(Failure::NotReady(escaped(&failed))))?;
+    }
     Ok(match (target, missing.as_slice()) {
         _ if meant.is_empty() => Some("no such instance".to_owned()),
         (_, []) => None,
@@ -344,10 +427,11 @@ mod tests {
     use std::ffi::OsStr;
     use std::time::Duration;
 
-    use super::{Awaited, Waiting, lack, meaning};
+    use super::{Awaited, Known, Waiting, lack, meaning};
     use crate::cli::ready::tests::{formation, instance};
     use crate::control::protocol::State;
     use crate::policy::Endpoint;
+    use crate::procfile::ProcessType;
     use crate::service::of_variable;
 
     #[track_caller]
@@ -419,11 +503,18 @@ mod tests {
             instance("web.2", State::Running, Some(false)),
             instance("migrate.1", State::Down, Some(true)),
             instance("clock.1", State::Down, None),
+            instance("seed.1", State::Down, None),
         ];
+        instances[4].last_exit = Some("exited with code 3".to_owned());
         instances[1].number = 2;
         let mut formation = formation(instances);
-        formation.types = ["web", "worker", "migrate", "clock"].map(str::to_owned).to_vec();
-        let lack = |name: &str| match lack(&formation, &name.parse().unwrap()) {
+        formation.types = ["web", "worker", "migrate", "clock", "seed"].map(str::to_owned).to_vec();
+        let known = Known {
+            one_shots: [ProcessType::new("seed").unwrap()].into(),
+            variables: ["A_URL".to_owned()].into(),
+            ..Known::default()
+        };
+        let lack = |name: &str| match lack(&formation, &name.parse().unwrap(), &known) {
             Ok(lack) => lack.unwrap_or_else(|| "ready".to_owned()),
             Err(failure) => failure.to_string(),
         };
@@ -434,7 +525,20 @@ mod tests {
         assert_eq!(lack("worker"), "no such instance");
         assert_eq!(lack("migrate"), "ready");
         assert_eq!(lack("clock"), "clock.1 (down)");
-        let unknown = "procman: unknown process `wbe`, did you mean `web`; there is `web`, `worker`, `migrate`, `clock`";
+        let unknown = "procman: unknown process `wbe`, did you mean `web`; there is `web`, `worker`, `migrate`, `clock`, `seed`";
         assert_eq!(lack("wbe.1"), unknown);
+        let failure = lack("A_URL");
+        assert!(failure.ends_with("\nhint: `env:A_URL` is the service that a variable names"), "{failure}");
+        assert_eq!(lack("seed"), "procman: `seed.1` exited with code 3");
+        assert_eq!(lack("seed.1"), "procman: `seed.1` exited with code 3");
+    }
+
+    #[test]
+    fn what_is_silent_is_told_of_once() {
+        let all: [Awaited; 2] = ["web", "worker"].map(|name| Awaited::Instances(name.parse().unwrap()));
+        let mut waiting = Waiting::new(&all);
+        waiting.not_there(0, "not running".to_owned());
+        assert_eq!(waiting.silent(), ["waiting for worker: no answer in time"]);
+        assert_eq!(waiting.silent(), Vec::<String>::new());
     }
 }

@@ -134,6 +134,9 @@ fn what_names_no_service_is_an_error_that_shows_no_value() {
 fn instances_are_waited_for_before_there_is_a_formation() {
     let app = app("");
     check(&app.done(&["wait", "web", "-t", "0"]), 1, "procman: still missing: web (not running)\n");
+    // There is nothing to wait for.
+    let unknown = "procman: unknown process `wbe`, did you mean `web`; there is `web`, `worker`\n";
+    check(&app.done(&["wait", "wbe"]), 1, unknown);
     let waiting = start(&app, &["web", "worker.1"], "waiting for worker.1: not running\n");
     let running = app.start_ready(&[], 2);
     let end = waiting.finish();
@@ -141,7 +144,6 @@ fn instances_are_waited_for_before_there_is_a_formation() {
                     web is ready after N s\nworker.1 is ready after N s\n";
     assert_eq!((end.status, without_seconds(&end.stdout).as_str()), (Some(0), expected));
     check(&app.done(&["wait", "web"]), 0, "web is ready\n");
-    let unknown = "procman: unknown process `wbe`, did you mean `web`; there is `web`, `worker`\n";
     check(&app.done(&["wait", "wbe"]), 1, unknown);
     let none = "procman: still missing: web.2 (no such instance)\n";
     check(&app.done(&["wait", "web.2", "-t", "0"]), 1, none);
@@ -161,4 +163,64 @@ fn an_interruption_ends_the_waiting_and_what_would_have_followed() {
     // A shell shows 130, and ends the script that this was part of.
     assert_eq!(running.finish().signal, Some(Signal::SIGINT as i32));
     wait_until("nothing is left", || app.left().is_empty());
+}
+
+#[test]
+fn a_variable_is_no_process_and_without_a_procfile_anything_may_come() {
+    let app = app("A_URL=redis://a\n");
+    let unknown = "procman: unknown process `A_URL`; there is `web`, `worker`\n\
+                   hint: `env:A_URL` is the service that a variable names\n";
+    check(&app.done(&["wait", "A_URL"]), 1, unknown);
+    std::fs::remove_file(app.root().join("Procfile")).unwrap();
+    let missing = "procman: still missing: A_URL (not running)\n";
+    check(&app.done(&["wait", "A_URL", "-t", "0"]), 1, missing);
+}
+
+#[test]
+fn a_word_that_may_have_a_password_in_it_is_not_shown() {
+    let app = app("");
+    for word in ["password=s3cret host=h", "web@s3cret", "env:postgres://u:s3cret@h/x"] {
+        let end = app.done(&["wait", word]);
+        assert!(
+            end.status == Some(1) && end.stderr.starts_with("procman: argument 1 is neither "),
+            "{end:?}"
+        );
+        assert!(!end.stderr.contains("s3cret"), "{end:?}");
+    }
+    let end = app.done(&["start", "postgres://u:s3cret@h/x"]);
+    assert!(end.status == Some(1) && !end.stderr.contains("s3cret"), "{end:?}");
+}
+
+#[test]
+fn a_one_shot_that_has_failed_is_not_waited_for() {
+    let app = App::new(&format!("web: {RESTS}\nmigrate: exit 3\n"));
+    app.file("procman.toml", "[process.migrate]\none-shot = true\non-exit = \"ignore\"\n");
+    let running = app.start(&[]);
+    let failed = "procman: `migrate.1` exited with code 3\n";
+    let end = app.done(&["wait", "migrate"]);
+    assert!(end.status == Some(1) && end.stderr.ends_with(failed), "{end:?}");
+    app.quit(running);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_service_that_swallows_connections_is_named_before_the_attempt_ends() {
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use nix::sys::socket::{Backlog, listen};
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Where no more may wait, the kernel says nothing.
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
+    let held: Vec<TcpStream> = std::iter::from_fn(connect).collect();
+    let app = app("");
+    let url = format!("tcp://{address}");
+    let missing = format!("procman: still missing: {address} (no answer in time)\n");
+    check(&app.done(&["wait", &url, "-t", "0"]), 1, &missing);
+    let running = start(&app, &[&url], &format!("waiting for {address}: no answer in time\n"));
+    held.iter().for_each(|_| drop(listener.accept().unwrap()));
+    assert_eq!(running.finish().status, Some(0));
 }
