@@ -570,6 +570,7 @@ fn check_http(manager: Manager) {
         assert!(page.contains(&greeting), "{page}");
     }
     managed.wait_for("shop-worker-1", "worker.1 is waiting for jobs");
+    managed.wait_for("shop-clock-1", " seconds");
     managed.stop();
     for name in ["shop-web-1", "shop-web-2", "shop-clock-1"] {
         assert!(managed.written(name).ends_with(b"stopped\n"), "{name}");
