@@ -291,7 +291,10 @@ impl<'a> Runtime<'a> {
             self.see_to_children_soon();
         }
         let children_are_due = self.children_at.is_some_and(|at| at <= Instant::now());
-        let (supervisor, feed_at) = (self.supervisor.next_deadline().map(|at| self.began + at), self.feed());
+        // Facts are told before anything is waited for, and to find the deadline every instance is looked at.
+        let supervisor = if self.facts.is_empty() { self.supervisor.next_deadline() } else { None };
+        let supervisor = supervisor.map(|at| self.began + at);
+        let feed_at = self.feed();
         let unsent = self.link.as_mut().map_or(0, |link| link.get_mut().unsent());
         let may_gather = !self.facts.is_empty() && unsent < TOGETHER;
         let flush_again = if may_gather { None } else { self.flush() };
