@@ -65,7 +65,8 @@ impl Plan {
         check_commands(&inputs.entries)?;
         let mut policies = inputs.policies;
         policies.values_mut().for_each(|policy| shared.find_services(policy));
-        let positions = inputs.entries.iter().map(|entry| entry.name.clone()).zip(0..).collect();
+        let mut positions = BTreeMap::new();
+        positions.extend(inputs.entries.iter().map(|entry| entry.name.clone()).zip(0..));
         let plan = Plan {
             entries: inputs.entries,
             positions,
@@ -352,10 +353,11 @@ fn shared(
     let files = files.iter().map(|(name, value)| (name.into(), value.into()));
     let outer = outer.into_iter().filter(|(name, _)| is_passed_on(name));
     // Of two values of one name, the later stays.
-    let mut variables: BTreeMap<OsString, OsString> = match precedence {
-        EnvPrecedence::File => outer.chain(files).collect(),
-        EnvPrecedence::Shell => files.chain(outer).collect(),
-    };
+    let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
+    match precedence {
+        EnvPrecedence::File => variables.extend(outer.chain(files)),
+        EnvPrecedence::Shell => variables.extend(files.chain(outer)),
+    }
     variables.retain(|name, _| name != PORT && name != PS);
     for (name, value) in &variables {
         let size = name.len() + "=".len() + value.len();

@@ -27,7 +27,9 @@ enum Align {
 /// Returns what a look at the formation shows of the use of processors.
 pub fn used(formation: &Formation) -> BTreeMap<(String, i32), f64> {
     let of = |instance: &Instance| Some(((instance.name.clone(), instance.pid?), instance.cpu?));
-    formation.instances.iter().filter_map(of).collect()
+    let mut used = BTreeMap::new();
+    used.extend(formation.instances.iter().filter_map(of));
+    used
 }
 
 /// Returns the table, each line with its newline. `before` adds a column for what the processors do now.

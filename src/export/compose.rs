@@ -75,8 +75,9 @@ fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Serv
     let released = has_release.then_some((RELEASE, "service_completed_successfully"));
     let needed = app.needed(supervision).map(|needed| (needed.name.as_str(), condition(&needed.supervision)));
     let depends_on = released.into_iter().chain(needed);
-    let depends_on: BTreeMap<_, _> =
-        depends_on.map(|(name, condition)| (name.to_owned(), DependsOn { condition })).collect();
+    let depends_on = depends_on.map(|(name, condition)| (name.to_owned(), DependsOn { condition }));
+    let mut all = BTreeMap::new();
+    all.extend(depends_on);
     let restart = match supervision.again() {
         // Containers come back after a restart of the machine, which `on-failure` does not do.
         Again::AsUsual | Again::Always => "unless-stopped".to_owned(),
@@ -90,7 +91,7 @@ fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Serv
     };
     let is_other = supervision.stop_signal != Signal::TERM;
     Service {
-        depends_on: (!depends_on.is_empty()).then_some(depends_on),
+        depends_on: (!all.is_empty()).then_some(all),
         deploy: Some(Deploy { replicas: process.instances.len() }),
         ports: bound.then(|| vec![published(process)]),
         healthcheck: said_healthcheck(supervision, port)
@@ -157,6 +158,8 @@ fn release_service(app: &App, image: &str, release: &Release) -> Service {
 fn container(app: &App, image: &str, command: &str, own: &[(&str, String)], restart: String) -> Service {
     let own = own.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let shared = app.variables.iter().map(|(name, value)| (name.clone(), quote::compose(value)));
+    let mut environment = BTreeMap::new();
+    environment.extend(shared.chain(own));
     Service {
         image: image.to_owned(),
         build: Build { context: "." },
@@ -164,7 +167,7 @@ fn container(app: &App, image: &str, command: &str, own: &[(&str, String)], rest
         entrypoint: ["/bin/sh", "-c"],
         command: [quote::compose(command)],
         user: app.user.as_deref().map(quote::compose),
-        environment: shared.chain(own).collect(),
+        environment,
         // As process 1 a program would not be ended by a signal that it does not handle.
         init: true,
         tty: false,

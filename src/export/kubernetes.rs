@@ -49,13 +49,13 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     let environment = Environment { has_config: !plain.is_empty(), secrets: &names_of_secrets };
     let mut resources = Vec::new();
     if environment.has_config {
-        let map = ConfigMap::new(names.metadata(None), plain.into_iter().collect());
+        let map = ConfigMap::new(names.metadata(None), plain);
         resources.push("configmap.yaml".to_owned());
         add("configmap.yaml", Access::Secret, document(FORMAT, &header(app), &map)?);
     }
     if !secrets.is_empty() {
         let empty = names_of_secrets.iter().map(|name| ((*name).to_owned(), String::new()));
-        let example = Example::new(Metadata { name: names.secret(), labels: None }, empty.collect());
+        let example = Example::new(Metadata { name: names.secret(), labels: None }, empty);
         let comment = header(app) + &secret_comment(&names.secret());
         add("secret.example.yaml", Access::Public, document(FORMAT, &comment, &example)?);
     }
@@ -137,10 +137,10 @@ impl<'a> Names<'a> {
     }
 
     fn labels(&self, component: &str) -> BTreeMap<&'static str, String> {
-        BTreeMap::from([
-            ("app.kubernetes.io/name", self.app.clone()),
-            ("app.kubernetes.io/component", component.to_owned()),
-        ])
+        let mut labels = BTreeMap::new();
+        labels.insert("app.kubernetes.io/name", self.app.clone());
+        labels.insert("app.kubernetes.io/component", component.to_owned());
+        labels
     }
 
     fn metadata(&self, component: Option<&str>) -> Metadata {

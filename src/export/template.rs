@@ -79,7 +79,9 @@ impl Templates {
         // Fails for delimiters only, and these are the usual ones.
         environment.set_syntax(syntax.build().unwrap_or_default());
         add_filters(&mut environment);
-        Templates { sources: sources.collect(), environment }
+        let mut all = BTreeMap::new();
+        all.extend(sources);
+        Templates { sources: all, environment }
     }
 }
 

@@ -1,11 +1,10 @@
 //! Why a formation has not begun, and the one reason that can be foreseen: too few open files.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use crate::formation::InstanceId;
 use crate::plan::Plan;
-use crate::policy::{Need, Policies, Policy, Sign};
+use crate::policy::{Need, Policies, Policy, Service, Sign};
 use crate::sys::child::{DESCRIPTORS, SPARE_DESCRIPTORS};
 use crate::sys::limits;
 
@@ -79,7 +78,13 @@ fn services(policies: &Policies) -> u64 {
         Need::Service(service) => Some(service),
         Need::Process(_) => None,
     });
-    services.collect::<BTreeSet<_>>().len() as u64
+    let mut distinct: Vec<&Service> = Vec::new();
+    for service in services {
+        if !distinct.contains(&service) {
+            distinct.push(service);
+        }
+    }
+    distinct.len() as u64
 }
 
 #[cfg(test)]

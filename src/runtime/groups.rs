@@ -39,7 +39,9 @@ impl Groups {
     /// process that are no leaders, where they are known, read after those ends.
     pub fn take(&mut self, ended: Vec<(InstanceId, Child)>, orphans: Option<&[Pid]>) -> BTreeSet<InstanceId> {
         self.leaderless.extend(ended.into_iter().map(|(id, child)| (child.pid(), (id, Some(child)))));
-        self.emptied(orphans).into_iter().collect()
+        let mut empty = BTreeSet::new();
+        empty.extend(self.emptied(orphans));
+        empty
     }
 
     /// Looks which groups are empty, and returns their instances, their leaders reaped.

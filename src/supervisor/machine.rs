@@ -75,7 +75,7 @@ pub struct Supervisor {
     /// The types of which any may be `Held`.
     held: BTreeSet<ProcessType>,
     /// Those that have been held since the last look at what they need.
-    newly_held: Vec<InstanceId>,
+    newly_held: BTreeSet<InstanceId>,
     services: Services,
     /// While the formation stops: the types whose instances end after others.
     turns: Turns,
@@ -108,7 +108,7 @@ impl Supervisor {
             waiting: VecDeque::new(),
             spawning: None,
             held: BTreeSet::new(),
-            newly_held: Vec::new(),
+            newly_held: BTreeSet::new(),
             services: Services::default(),
             turns: Turns::new(),
             ends: Ends::default(),

@@ -62,8 +62,9 @@ impl Rules {
 
     /// Returns when each of these types that another of them needs has to be asked to end, if all are to be gone after
     /// `total`: the time is shared out evenly among those that nobody needs, those that only these need, and so on.
-    pub fn turns(&self, alive: &BTreeSet<&ProcessType>, start: Time, total: Duration) -> Turns {
-        let mut depths: BTreeMap<&ProcessType, u32> = alive.iter().map(|process| (*process, 0)).collect();
+    pub fn turns(&self, alive: &[&ProcessType], start: Time, total: Duration) -> Turns {
+        let mut depths: BTreeMap<&ProcessType, u32> = BTreeMap::new();
+        depths.extend(alive.iter().map(|process| (*process, 0)));
         // As often as the longest chain is long; a cycle, which is refused when policies are read, ends with that too.
         for _ in 1..alive.len() {
             let before = depths.clone();
@@ -76,10 +77,11 @@ impl Rules {
             }
         }
         let levels = depths.values().max().map_or(1, |deepest| deepest.saturating_add(1));
-        let needed = depths.into_iter().filter(|(_, depth)| *depth > 0);
-        needed
-            .map(|(process, depth)| (process.clone(), start.saturating_add(share(total, depth, levels))))
-            .collect()
+        let mut turns = Turns::new();
+        for (process, depth) in depths.into_iter().filter(|(_, depth)| *depth > 0) {
+            turns.insert(process.clone(), start.saturating_add(share(total, depth, levels)));
+        }
+        turns
     }
 }
 

@@ -69,7 +69,9 @@ pub struct ConfigMap {
 
 impl ConfigMap {
     /// Returns one.
-    pub fn new(metadata: Metadata, data: BTreeMap<String, String>) -> ConfigMap {
+    pub fn new(metadata: Metadata, variables: impl IntoIterator<Item = (String, String)>) -> ConfigMap {
+        let mut data = BTreeMap::new();
+        data.extend(variables);
         ConfigMap { api_version: "v1", kind: "ConfigMap", metadata, data }
     }
 }
@@ -86,7 +88,9 @@ pub struct Example {
 
 impl Example {
     /// Returns one.
-    pub fn new(metadata: Metadata, string_data: BTreeMap<String, String>) -> Example {
+    pub fn new(metadata: Metadata, variables: impl IntoIterator<Item = (String, String)>) -> Example {
+        let mut string_data = BTreeMap::new();
+        string_data.extend(variables);
         Example { api_version: "v1", kind: "Secret", metadata, string_data }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Signals to procman are here as well: most of them ask for the end.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::formation::InstanceId;
@@ -110,8 +109,9 @@ impl Supervisor {
 
     /// Decides when all have to be gone, and which of them have to wait for others before they are asked to end.
     fn plan_end(&mut self, now: Time) -> (Time, Manner) {
-        let alive = self.roster.members().filter(|member| member.state.is_alive());
-        let alive: BTreeSet<&ProcessType> = alive.map(|member| &member.id.process).collect();
+        let is_alive =
+            |process: &&ProcessType| self.roster.members_of(process).any(|member| member.state.is_alive());
+        let alive: Vec<&ProcessType> = self.roster.types().iter().filter(is_alive).collect();
         let policies = || alive.iter().map(|process| self.rules.of(process));
         let total = policies().map(|policy| policy.grace).max().unwrap_or(self.settings.grace);
         let by_term = policies().all(|policy| policy.stop_signal == Signal::TERM);
@@ -160,7 +160,7 @@ impl Supervisor {
 
     /// Asks those to end that had to wait for others which are gone by now.
     pub(super) fn ask_whom_nobody_needs(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let free: BTreeSet<ProcessType> =
+        let free: Vec<ProcessType> =
             self.turns.keys().filter(|process| !self.is_needed(process)).cloned().collect();
         if free.is_empty() {
             return;

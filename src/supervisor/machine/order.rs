@@ -41,7 +41,7 @@ impl Supervisor {
     fn hold(&mut self, id: &InstanceId, failure: Failure) {
         self.enter(id, Instance::Held { failure });
         self.held.insert(id.process.clone());
-        self.newly_held.push(id.clone());
+        self.newly_held.insert(id.clone());
         match failure {
             // It may be held in vain.
             Failure::EndsAll => self.may_be_over(),
@@ -55,7 +55,7 @@ impl Supervisor {
         if self.held.is_empty() {
             return;
         }
-        let newly: BTreeSet<InstanceId> = std::mem::take(&mut self.newly_held).into_iter().collect();
+        let newly = std::mem::take(&mut self.newly_held);
         let types: Vec<ProcessType> =
             self.roster.types().iter().filter(|process| self.held.contains(*process)).cloned().collect();
         self.held.clear();
