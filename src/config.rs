@@ -19,7 +19,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::Error as _;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
@@ -273,44 +274,64 @@ impl FromStr for Socket {
     }
 }
 
-/// A value of TOML that a command line could write too.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a string, a number, `true` or `false`")]
-enum Scalar {
-    Switch(bool),
-    Whole(i64),
-    Fraction(f64),
-    Text(String),
-}
-
-/// The files after `env`, as `-e` takes them or one by one.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected file names, in a list or with commas between them")]
-enum Files {
-    Joined(String),
-    List(Vec<PathBuf>),
-}
-
+/// Reads a value that a command line could write too, as it would be written there.
+// An enum without tags, which serde has for that, would be compiled with a copy of all that TOML can say.
 fn scalar<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr,
     T::Err: fmt::Display,
     D: Deserializer<'de>,
 {
-    let text = match Scalar::deserialize(deserializer)? {
-        Scalar::Switch(value) => value.to_string(),
-        Scalar::Whole(value) => value.to_string(),
-        Scalar::Fraction(value) => value.to_string(),
-        Scalar::Text(value) => value,
-    };
-    text.parse().map(Some).map_err(D::Error::custom)
+    struct Written;
+
+    impl Visitor<'_> for Written {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string, a number, `true` or `false`")
+        }
+
+        fn visit_bool<E>(self, value: bool) -> Result<String, E> {
+            Ok(value.to_string())
+        }
+
+        fn visit_i64<E>(self, value: i64) -> Result<String, E> {
+            Ok(value.to_string())
+        }
+
+        fn visit_f64<E>(self, value: f64) -> Result<String, E> {
+            Ok(value.to_string())
+        }
+
+        fn visit_str<E>(self, value: &str) -> Result<String, E> {
+            Ok(value.to_owned())
+        }
+    }
+
+    deserializer.deserialize_any(Written)?.parse().map(Some).map_err(D::Error::custom)
 }
 
+/// Reads the files after `env`, as `-e` takes them or one by one.
 fn files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
-    Ok(Some(match Files::deserialize(deserializer)? {
-        Files::Joined(text) => split_files(&text),
-        Files::List(files) => files,
-    }))
+    struct Files;
+
+    impl<'de> Visitor<'de> for Files {
+        type Value = Vec<PathBuf>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("file names, in a list or with commas between them")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Vec<PathBuf>, E> {
+            Ok(split_files(text))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<PathBuf>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+
+    deserializer.deserialize_any(Files).map(Some)
 }
 
 /// Returns the files that `a.env,b.env` names.
@@ -451,8 +472,14 @@ mod tests {
             "1:11 `allways` is not `never`, `on-failure` or `always`, did you mean `always`",
         );
         check_error("keep-going = 'yes'", "1:14 `yes` is not `true` or `false`");
-        check_error("color = []", "1:9 expected a string, a number, `true` or `false`");
-        check_error("env = 1", "1:7 expected file names, in a list or with commas between them");
+        check_error(
+            "color = []",
+            "1:9 invalid type: sequence, expected a string, a number, `true` or `false`",
+        );
+        check_error(
+            "env = 1",
+            "1:7 invalid type: integer `1`, expected file names, in a list or with commas between them",
+        );
     }
 
     #[test]
