@@ -308,22 +308,34 @@ pub struct Probe {
 #[serde(rename_all = "camelCase")]
 pub enum Look {
     /// A connection to a port.
-    TcpSocket {
-        /// Which one.
-        port: Port,
-    },
+    TcpSocket(TcpSocket),
     /// A request over HTTP to the pod.
-    HttpGet {
-        /// For what.
-        path: String,
-        /// Where.
-        port: Port,
-    },
+    HttpGet(HttpGet),
     /// A command.
-    Exec {
-        /// Its words.
-        command: [String; 3],
-    },
+    Exec(Exec),
+}
+
+/// A connection to be made.
+#[derive(Clone, Serialize)]
+pub struct TcpSocket {
+    /// To which port.
+    pub port: Port,
+}
+
+/// A request to be made.
+#[derive(Clone, Serialize)]
+pub struct HttpGet {
+    /// For what.
+    pub path: String,
+    /// Where.
+    pub port: Port,
+}
+
+/// A command to be run.
+#[derive(Clone, Serialize)]
+pub struct Exec {
+    /// Its words.
+    pub command: [String; 3],
 }
 
 /// A container's port.
@@ -339,7 +351,7 @@ pub enum Port {
 impl Probe {
     /// Returns a look at a port every `period` seconds that fails for good after `failures` times.
     pub fn of(port: &'static str, period: u64, failures: u64) -> Probe {
-        let look = Look::TcpSocket { port: Port::Name(port) };
+        let look = Look::TcpSocket(TcpSocket { port: Port::Name(port) });
         Probe { look, timeout_seconds: None, period_seconds: period, failure_threshold: failures }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::export::app::Port as Listens;
 use crate::export::kubernetes::PORT;
-use crate::export::kubernetes::objects::{Look, Port, Probe};
+use crate::export::kubernetes::objects::{Exec, HttpGet, Look, Port, Probe, TcpSocket};
 use crate::export::probe::{Address, address};
 use crate::export::unit::seconds;
 use crate::export::{Process, quote};
@@ -64,15 +64,16 @@ fn look(probe: &policy::Probe, process: &Process) -> Option<Look> {
         Listens::Unused => Port::Number(process.first_port()),
     };
     match probe {
-        policy::Probe::Port => Some(Look::TcpSocket { port: own }),
+        policy::Probe::Port => Some(Look::TcpSocket(TcpSocket { port: own })),
         policy::Probe::Http { target, .. } => match address(target) {
-            Address::Own { path } => Some(Look::HttpGet { path: path.to_owned(), port: own }),
-            Address::Here { port, path } => Some(Look::HttpGet { path, port: Port::Number(port) }),
+            Address::Own { path } => Some(Look::HttpGet(HttpGet { path: path.to_owned(), port: own })),
+            Address::Here { port, path } => Some(Look::HttpGet(HttpGet { path, port: Port::Number(port) })),
             Address::Elsewhere => None,
         },
         // As the command of a container it is looked through for variables.
         policy::Probe::Exec(command) => {
-            Some(Look::Exec { command: ["/bin/sh".to_owned(), "-c".to_owned(), quote::kubernetes(command)] })
+            let command = ["/bin/sh".to_owned(), "-c".to_owned(), quote::kubernetes(command)];
+            Some(Look::Exec(Exec { command }))
         }
     }
 }
