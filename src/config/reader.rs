@@ -225,7 +225,7 @@ mod tests {
         check("formation = 3", &["1:13 expected a text in quotes"]);
         check("port = 'postgres://u:s3cret@h'", &["1:8 `…` is not a port from 0 to 65535"]);
         check("port = 'u:s3cret@h'", &["1:8 `…` is not a port from 0 to 65535"]);
-        check("port = 99999999999999999999", &["1:8 expected a smaller number"]);
+        check("port = 99999999999999999999", &["1:8 `99999999999999999999` is not a port from 0 to 65535"]);
     }
 
     #[test]

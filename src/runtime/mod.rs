@@ -123,7 +123,7 @@ pub struct Outcome {
     pub status: i32,
     /// The instance that could not be started, and why.
     pub failure: Option<(InstanceId, SpawnError)>,
-    /// Why it has ended, for who still waits for its start.
+    /// Why it has ended, where the exit status does not say it for an instance.
     pub reason: Option<String>,
     /// Bytes of output that were dropped because nobody took them.
     pub dropped: usize,
@@ -270,7 +270,7 @@ impl<'a> Runtime<'a> {
         self.errands.end();
         self.flush();
         self.clients.part(status);
-        let reason = self.reason_for_starter();
+        let reason = self.reason_of_end();
         Outcome {
             status,
             reason,

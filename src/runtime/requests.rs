@@ -178,11 +178,22 @@ impl Runtime<'_> {
         self.pump.say(text);
     }
 
-    /// Returns why the formation has ended, if somebody waits for its start who sees nothing of what is said.
-    pub fn reason_for_starter(&mut self) -> Option<String> {
-        self.starter.as_ref()?;
+    /// Returns why the formation has ended, if that is procman's own verdict, or if somebody waits for its start, who sees
+    /// nothing of what is said.
+    pub fn reason_of_end(&mut self) -> Option<String> {
         let cause = self.supervisor.stop_cause()?;
         match cause {
+            StopCause::Ended(_)
+            | StopCause::NothingLeft
+            | StopCause::Signal(_)
+            | StopCause::Quit
+            | StopCause::NotStarted(_)
+            | StopCause::OutputClosed
+            | StopCause::GuardLost
+                if self.starter.is_none() =>
+            {
+                None
+            }
             StopCause::Missing(_) | StopCause::NothingLeft if self.requests.missing.is_some() => {
                 self.requests.missing.take()
             }
