@@ -202,6 +202,21 @@ impl Instance {
         }
     }
 
+    /// Returns what follows if it cannot be spawned, while it is held for what it needs.
+    pub fn held(&self) -> Option<Failure> {
+        match self {
+            Instance::Held { failure } => Some(*failure),
+            Instance::Waiting { .. }
+            | Instance::Starting { .. }
+            | Instance::Running { .. }
+            | Instance::Needed { .. }
+            | Instance::Stopping { .. }
+            | Instance::Unkillable { .. }
+            | Instance::BackingOff { .. }
+            | Instance::Down(_) => None,
+        }
+    }
+
     /// Returns whether its leader is alive and somebody's concern.
     pub fn has_leader(&self) -> bool {
         match self {

@@ -158,37 +158,18 @@ impl Supervisor {
     }
 
     fn held_of(&self, process: &ProcessType) -> Vec<(InstanceId, Failure)> {
-        let failure = |member: &Member| match member.state {
-            Instance::Held { failure } => Some((member.id.clone(), failure)),
-            Instance::Waiting { .. }
-            | Instance::Starting { .. }
-            | Instance::Running { .. }
-            | Instance::Needed { .. }
-            | Instance::Stopping { .. }
-            | Instance::Unkillable { .. }
-            | Instance::BackingOff { .. }
-            | Instance::Down(_) => None,
-        };
+        let failure = |member: &Member| Some((member.id.clone(), member.state.held()?));
         self.roster.members_of(process).filter_map(failure).collect()
     }
 
     /// Returns the names of what a member is held for.
     pub(super) fn missing(&self, member: &Member) -> Vec<String> {
-        match member.state {
-            Instance::Held { .. } => {
-                let types = self.unmet(&member.id.process);
-                let services = self.services.of(&member.id).map(|service| service.name.clone());
-                types.iter().map(ProcessType::to_string).chain(services).collect()
-            }
-            Instance::Waiting { .. }
-            | Instance::Starting { .. }
-            | Instance::Running { .. }
-            | Instance::Needed { .. }
-            | Instance::Stopping { .. }
-            | Instance::Unkillable { .. }
-            | Instance::BackingOff { .. }
-            | Instance::Down(_) => Vec::new(),
+        if member.state.held().is_none() {
+            return Vec::new();
         }
+        let types = self.unmet(&member.id.process);
+        let services = self.services.of(&member.id).map(|service| service.name.clone());
+        types.iter().map(ProcessType::to_string).chain(services).collect()
     }
 
     /// Answers who wants those of these to run that are held for what is known not to be there.
