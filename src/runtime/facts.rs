@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io;
+use std::time::Instant;
 
 use crate::process::{Sender, Signal};
 use crate::runtime::Runtime;
@@ -47,15 +48,27 @@ impl Runtime<'_> {
         }
     }
 
-    /// Returns what signals that came to this process mean.
-    pub fn received(&mut self, received: Vec<Received>) -> Vec<Event> {
-        let mut events = Vec::new();
-        let has_deadline = self.told.is_some() || self.supervisor.next_deadline().is_some();
-        if has_deadline && received.iter().any(|received| received.signal == Signal::CONT) {
-            // How long it stood still is not known, only that it did not longer than this.
-            events.push(Event::Resumed { asleep: self.awake.elapsed() });
+    /// Returns what signals mean that have come to this process: `received`, and what else has come until now.
+    ///
+    /// What has continued this process comes before what is due because it stood still, whatever it was doing when it
+    /// was stopped. So this looks each time, and all that is handled next happens just before the look: of a stop
+    /// that comes later, nothing is due yet, and the next look finds its end.
+    pub fn received(&mut self, mut received: Vec<Received>) -> Vec<Event> {
+        let is_continue = |received: &Received| received.signal == Signal::CONT;
+        let mut now = Instant::now();
+        let mut late = self.signals.get_mut().pending();
+        if late.iter().any(is_continue) {
+            now = Instant::now();
+            late.extend(self.signals.get_mut().pending());
         }
-        if received.iter().any(|received| received.signal == Signal::CONT) {
+        received.extend(late);
+        let since = std::mem::replace(&mut self.now, now);
+        let mut events = Vec::new();
+        if received.iter().any(is_continue) {
+            if self.told.is_some() || self.supervisor.next_deadline().is_some() {
+                // How long it stood still is not known, only that it did not longer than this.
+                events.push(Event::Resumed { asleep: now.saturating_duration_since(since) });
+            }
             self.probe_anew();
         }
         if received.iter().any(|received| received.signal == Signal::CHLD) {

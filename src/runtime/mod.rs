@@ -189,8 +189,8 @@ struct Runtime<'a> {
     /// The deadline that the guard knows.
     told: Option<Time>,
     watchdog: Option<Watchdog>,
-    /// Until when this process was surely awake.
-    awake: Instant,
+    /// When what is handled happens. That this process stood still before then is known.
+    now: Instant,
 }
 
 impl<'a> Runtime<'a> {
@@ -248,7 +248,7 @@ impl<'a> Runtime<'a> {
             escapees: Escapees::None,
             told: None,
             watchdog: job.feeding.map(Watchdog::new),
-            awake: Instant::now(),
+            now: Instant::now(),
         })
     }
 
@@ -262,7 +262,6 @@ impl<'a> Runtime<'a> {
                     return Ok(self.outcome(status));
                 }
             }
-            self.awake = Instant::now();
         }
     }
 
@@ -307,66 +306,64 @@ impl<'a> Runtime<'a> {
             feed_at,
         ];
         let deadline = deadlines.into_iter().flatten().min();
-        tokio::select! {
+        let mut time_is_up = false;
+        let (received, news) = tokio::select! {
             biased;
             received = self.signals.read_some(|signals| (signals.pending(), signals.left())) => {
-                let mut events = self.received(received?);
-                // However many signals come, here or there, and facts below.
-                if children_are_due {
-                    events.extend(self.see_to_children());
-                }
-                Ok(events)
+                (received?, Vec::new())
             }
             heard = hear(&mut self.link) => {
                 let (received, peer) = heard?;
-                let mut events = self.heard(received, peer);
-                if children_are_due {
-                    events.extend(self.see_to_children());
-                }
-                Ok(events)
+                (Vec::new(), self.heard(received, peer))
             }
-            () = ready(()), if !self.facts.is_empty() => {
-                Ok(if children_are_due { self.see_to_children() } else { Vec::new() })
-            }
+            () = ready(()), if children_are_due || !self.facts.is_empty() => <_>::default(),
             _ = self.ends.recv_many(&mut self.ended, usize::MAX) => {
                 self.see_to_children_soon();
-                Ok(Vec::new())
+                <_>::default()
             }
-            () = ready(()), if children_are_due => Ok(self.see_to_children()),
             drain = self.stage.left() => {
                 if drain != Drain::No {
                     self.pump.drain();
                 }
-                Ok(Vec::new())
+                <_>::default()
             }
-            Some(note) = self.notes.recv() => Ok(self.noted(note)),
+            Some(note) = self.notes.recv() => (Vec::new(), self.noted(note)),
             () = sleep_until(deadline.unwrap_or(self.began).into()), if deadline.is_some() => {
-                // What has continued this process comes before what is due because it stood still.
-                let received = self.signals.get_mut().pending();
-                let mut events = self.received(received);
-                if self.children_at.is_some() {
-                    events.extend(self.see_to_children());
-                }
-                events.extend(self.emptied());
-                if self.stage.drain_by().is_some_and(|by| by <= Instant::now()) {
-                    self.stage = Stage::Free;
-                    self.pump.drain();
-                }
-                events.push(Event::TimePassed);
-                Ok(events)
+                time_is_up = true;
+                <_>::default()
             }
             // No deadline waits for what instances say of themselves.
-            Some(news) = self.errands.next() => Ok(self.heard_of(news)),
+            Some(news) = self.errands.next() => (Vec::new(), self.heard_of(news)),
             // Last, for clients may ask faster than they are answered.
-            Some(ask) = self.asks.recv() => Ok(self.asked(ask).into_iter().collect()),
+            Some(ask) = self.asks.recv() => (Vec::new(), self.asked(ask).into_iter().collect()),
+        };
+        let mut events = self.received(received);
+        events.extend(news);
+        // However many signals come, and facts below.
+        if children_are_due || (time_is_up && self.children_at.is_some()) {
+            events.extend(self.see_to_children());
         }
+        if time_is_up {
+            events.extend(self.emptied());
+            if self.stage.drain_by().is_some_and(|by| by <= Instant::now()) {
+                self.stage = Stage::Free;
+                self.pump.drain();
+            }
+            events.push(Event::TimePassed);
+        }
+        Ok(events)
+    }
+
+    /// Returns the time for the supervisor.
+    fn time(&self) -> Time {
+        self.now.saturating_duration_since(self.began)
     }
 
     /// Hands a fact to the supervisor and does what it orders. Returns the status if that was to finish.
     fn handle(&mut self, event: Event) -> Option<i32> {
         let by = if let Event::Asked { by, .. } = event { Some(by) } else { None };
         let has_failed = matches!(event, Event::SpawnFailed { .. });
-        let actions = self.supervisor.handle(self.began.elapsed(), event);
+        let actions = self.supervisor.handle(self.time(), event);
         if has_failed && !self.supervisor.is_stopping() {
             // It was asked for while the formation ran, and whoever asked is told. It is no reason to end with.
             self.tell_failure();
@@ -385,7 +382,8 @@ impl<'a> Runtime<'a> {
                 // Nothing that has come in the meantime may be told before that procman was asleep.
                 Action::Suspend => {
                     self.flush();
-                    status = self.handle(suspend());
+                    let resumed = self.suspend();
+                    status = self.handle(resumed);
                 }
                 Action::TerminateEscapees if self.link.is_none() => {
                     Cleanup::new(census::own_pid()).terminate_escapees(census::own_pid());
@@ -404,10 +402,17 @@ impl<'a> Runtime<'a> {
             && self.told != deadline
         {
             self.told = deadline;
-            let within = at.saturating_sub(self.began.elapsed()).as_millis();
+            let within = at.saturating_sub(self.time()).as_millis();
             self.tell_guard(FromSupervisor::StopWithin(u32::try_from(within).unwrap_or(u32::MAX)));
         }
         status
+    }
+
+    /// Stands still until somebody continues procman.
+    fn suspend(&mut self) -> Event {
+        signals::stop_self();
+        let since = std::mem::replace(&mut self.now, Instant::now());
+        Event::Resumed { asleep: self.now - since }
     }
 
     /// Lets the pump and the guard know what they have been told, and returns when to try again if the guard cannot take
@@ -424,11 +429,4 @@ impl<'a> Runtime<'a> {
             link.get_mut().tell_guard(message);
         }
     }
-}
-
-/// Stands still until somebody continues procman.
-fn suspend() -> Event {
-    let since = Instant::now();
-    signals::stop_self();
-    Event::Resumed { asleep: since.elapsed() }
 }
