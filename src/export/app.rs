@@ -11,7 +11,7 @@ use crate::export::supervision::Supervision;
 use crate::formation::{InstanceId, RELEASE};
 use crate::plan::policies::Stated;
 use crate::plan::{Plan, Program};
-use crate::policy::{Need, Policy, Probe};
+use crate::policy::{Kind, Need, Policy, Probe};
 use crate::procfile::ProcessType;
 
 /// An app to be run elsewhere.
@@ -33,8 +33,9 @@ pub struct App {
     pub variables: Vec<(String, String)>,
     /// The types that have instances, in the Procfile's order.
     pub processes: Vec<Process>,
-    /// The release phase, if the Procfile has one.
-    pub release: Option<Release>,
+    /// The release phase, if the Procfile has one and it is not among the types: what runs once before a new release does.
+    /// It has one instance, whose `PORT` is the one that `procman run release` gives it.
+    pub release: Option<Process>,
 }
 
 /// What is said of an app that its plan does not say.
@@ -67,15 +68,6 @@ pub struct Process {
     pub instances: Vec<Instance>,
     /// How they are supervised.
     pub supervision: Supervision,
-}
-
-/// What runs once before a new release of the app does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Release {
-    /// What `/bin/sh -c` is given.
-    pub command: String,
-    /// Its `PORT`: the one that `procman run release` gives it.
-    pub port: u16,
 }
 
 /// Whether a type listens on its `PORT`.
@@ -120,7 +112,11 @@ impl App {
             |(process, count): &(ProcessType, u32)| Process::new(plan, process, *count, supervision(process));
         let processes: Vec<Process> = counts.iter().filter_map(process).collect();
         let is_release = |(process, count): &&(ProcessType, u32)| process.as_str() == RELEASE && *count == 0;
-        let release = counts.iter().find(is_release).and_then(|(process, _)| Release::new(plan, process));
+        let release = counts.iter().find(is_release).and_then(|(process, _)| {
+            // Whatever its table says, it ends by itself.
+            let supervision = Supervision { kind: Kind::OneShot, ..supervision(process) };
+            Process::new(plan, process, 1, supervision)
+        });
         let any = counts.first().map(|(process, _)| InstanceId { process: process.clone(), number: 1 });
         let environment = any.and_then(|instance| plan.instance(&instance)).map(|found| found.environment);
         let set = environment.iter().flat_map(|environment| environment.iter());
@@ -148,28 +144,11 @@ impl App {
         let command = |process: &Process| format!("the command of `{}`", process.name);
         let commands = self.processes.iter().map(move |process| (command(process), process.command.as_str()));
         let probes = self.processes.iter().flat_map(Process::probes);
-        let release = self.release.iter();
-        let release =
-            release.map(|release| ("the command of `release`".to_owned(), release.command.as_str()));
+        let release = self.release.iter().map(move |release| (command(release), release.command.as_str()));
         let variables = self.variables.iter();
         let variables = variables.map(|(name, value)| (format!("the variable `{name}`"), value.as_str()));
         let user = self.user.iter().map(|user| ("the user".to_owned(), user.as_str()));
         commands.chain(probes).chain(release).chain(variables).chain(user)
-    }
-}
-
-impl Release {
-    /// Its `PS`, which is that of a first instance.
-    pub const NAME: &str = "release.1";
-
-    /// Returns its computed variables.
-    pub fn computed(&self) -> [(&'static str, String); 2] {
-        [("PORT", self.port.to_string()), ("PS", Release::NAME.to_owned())]
-    }
-
-    fn new(plan: &Plan, process: &ProcessType) -> Option<Release> {
-        let port = plan.port_of(&InstanceId { process: process.clone(), number: 1 })?;
-        Some(Release { command: command(plan, process)?, port })
     }
 }
 
@@ -200,6 +179,11 @@ impl Process {
     /// Returns its first instance's port, which stands for all where instances cannot have their own.
     pub fn first_port(&self) -> u16 {
         self.instances.first().map_or(0, |instance| instance.port)
+    }
+
+    /// Returns its first instance's name.
+    pub fn first_name(&self) -> &str {
+        self.instances.first().map_or(&self.name, |instance| &instance.name)
     }
 }
 
@@ -249,10 +233,10 @@ pub mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use super::{App, Instance, Port, Process, Release, Supervision, Target};
+    use super::{App, Instance, Port, Process, Supervision, Target};
     use crate::config::EnvPrecedence;
     use crate::dotenv::{self, Env};
-    use crate::formation::{Formation, Request};
+    use crate::formation::{Formation, RELEASE, Request};
     use crate::plan::policies::Stated;
     use crate::plan::{Inputs, Plan};
     use crate::policy::{
@@ -303,7 +287,19 @@ pub mod tests {
                 process("web", "exec ./server --port \"$PORT\" --rate 100% # the 'front'", 1..=2, 5000),
                 process("a-b_c", r#"printf '%s\n' "$PS" 'it'"'"'s' C:\\dir; exec ./work"#, 1..=1, 5100),
             ],
-            release: Some(Release { command: "exec ./migrate".to_owned(), port: 5200 }),
+            release: Some(release("exec ./migrate")),
+        }
+    }
+
+    /// Returns the release phase of that app with this command.
+    pub fn release(command: &str) -> Process {
+        let usual = Supervision::new(&Policy::new(Duration::from_secs(5)));
+        Process {
+            name: RELEASE.to_owned(),
+            command: command.to_owned(),
+            port: Port::Unused,
+            instances: vec![Instance { number: 1, name: "release.1".to_owned(), port: 5200 }],
+            supervision: Supervision { kind: Kind::OneShot, ..usual },
         }
     }
 
@@ -404,6 +400,17 @@ pub mod tests {
                     ..usual.clone()
                 },
             ),
+            (
+                name("release"),
+                Policy {
+                    restart: Restart::OnFailure,
+                    budget: 3,
+                    stop_signal: "INT".parse().unwrap(),
+                    grace: Duration::from_secs(60),
+                    needs: vec![Need::Process(name("cache"))],
+                    ..usual.clone()
+                },
+            ),
             (name("mail"), Policy { ready: sign(Sign::Log("listening -->\n".to_owned())), ..usual.clone() }),
             (name("migrate"), Policy { kind: Kind::OneShot, ..usual.clone() }),
             (name("plain"), Policy { budget: 1, ..usual.clone() }),
@@ -452,7 +459,8 @@ pub mod tests {
             .collect();
         assert_eq!(shown, ["exec ./web: web.1=6000 web.2=6001", "a; b: work.1=6200"]);
         assert_eq!(app.variables, [("A", "1"), ("B", "2")].map(|(a, b)| (a.to_owned(), b.to_owned())));
-        assert_eq!(app.release, Some(Release { command: "exec ./migrate".to_owned(), port: 6100 }));
+        let release = app.release.unwrap();
+        assert_eq!((&*release.command, release.first_port()), ("exec ./migrate", 6100));
     }
 
     #[test]

@@ -12,10 +12,10 @@ use crate::export::app::Port;
 use crate::export::names::dns_label;
 use crate::export::probe::{self, TABLES, listens, shortcoming};
 use crate::export::quote;
-use crate::export::supervision::{Again, Aspect, Note, all_notes, signal_word};
+use crate::export::supervision::{Again, Aspect, Note, all_notes, notes, signal_word};
 use crate::export::unit;
 use crate::export::yaml::document;
-use crate::export::{Access, App, ExportError, File, Format, Process, Release, Supervision, refuse_nul};
+use crate::export::{Access, App, ExportError, File, Format, Process, Supervision, refuse_nul};
 use crate::policy::{Health, Kind, Probe, Readiness, Restart, Sign};
 use crate::process::Signal;
 
@@ -32,7 +32,7 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
         .processes
         .iter()
         .map(|process| (process.name.as_str(), service(app, &name, process, release.is_some())));
-    let first = release.map(|release| (RELEASE, release_service(app, &name, release)));
+    let first = release.map(|release| (RELEASE, container(app, &name, release, shared(release))));
     let compose = Compose { services: Ordered(first.into_iter().chain(types).collect()), name };
     let content = document(Format::Compose, &comment(app, release.is_some()), &compose)?;
     let access = if app.variables.is_empty() { Access::Public } else { Access::Secret };
@@ -57,7 +57,10 @@ fn comment(app: &App, has_release: bool) -> String {
     if has_release {
         comment.push_str("release runs at each `up`, and the others wait until it has ended well.\n");
     }
-    for note in all_notes(app, |process, aspect| note(&process.supervision, aspect, has_release)) {
+    let why = |process: &Process, aspect: Aspect<'_>| note(&process.supervision, aspect, has_release);
+    let of_release =
+        app.release.iter().flat_map(|release| notes(app, release, |aspect| why(release, aspect)));
+    for note in all_notes(app, why).into_iter().chain(of_release) {
         comment.push_str(&format!("{note}\n"));
     }
     comment
@@ -65,11 +68,7 @@ fn comment(app: &App, has_release: bool) -> String {
 
 fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Service {
     let port = process.first_port();
-    let shared_name = match process.instances.as_slice() {
-        [only] => &only.name,
-        [] | [_, ..] => &process.name,
-    };
-    let own = [("PORT", port.to_string()), ("PS", shared_name.clone())];
+    let own = shared(process);
     let supervision = &process.supervision;
     let bound = process.port == Port::Bound;
     let released = has_release.then_some((RELEASE, "service_completed_successfully"));
@@ -78,7 +77,19 @@ fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Serv
     let depends_on = depends_on.map(|(name, condition)| (name.to_owned(), DependsOn { condition }));
     let mut all = BTreeMap::new();
     all.extend(depends_on);
-    let restart = match supervision.again() {
+    Service {
+        depends_on: (!all.is_empty()).then_some(all),
+        deploy: Some(Deploy { replicas: process.instances.len() }),
+        ports: bound.then(|| vec![published(process)]),
+        healthcheck: said_healthcheck(supervision, port)
+            .or_else(|| (bound && supervision.kind == Kind::LongLived).then(|| healthcheck(port))),
+        ..container(app, image, process, own)
+    }
+}
+
+/// Returns when a container is started again.
+fn restart(supervision: &Supervision) -> String {
+    match supervision.again() {
         // Containers come back after a restart of the machine, which `on-failure` does not do.
         Again::AsUsual | Again::Always => "unless-stopped".to_owned(),
         Again::OnFailure => match supervision.own_budget() {
@@ -88,18 +99,6 @@ fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Serv
             Some(budget) => format!("on-failure:{}", budget - 1),
         },
         Again::Never => "no".to_owned(),
-    };
-    let is_other = supervision.stop_signal != Signal::TERM;
-    Service {
-        depends_on: (!all.is_empty()).then_some(all),
-        deploy: Some(Deploy { replicas: process.instances.len() }),
-        ports: bound.then(|| vec![published(process)]),
-        healthcheck: said_healthcheck(supervision, port)
-            .or_else(|| (bound && supervision.kind == Kind::LongLived).then(|| healthcheck(port))),
-        stop_signal: is_other.then(|| signal_word(supervision.stop_signal)),
-        stop_grace_period: unit::time(supervision.grace),
-        tty: supervision.has_terminal,
-        ..container(app, image, &process.command, &own, restart)
     }
 }
 
@@ -151,12 +150,19 @@ fn note(supervision: &Supervision, aspect: Aspect<'_>, has_release: bool) -> Opt
     }
 }
 
-fn release_service(app: &App, image: &str, release: &Release) -> Service {
-    container(app, image, &release.command, &release.computed(), "no".to_owned())
+/// Returns the computed variables, which the replicas of a type share.
+fn shared(process: &Process) -> [(&'static str, String); 2] {
+    let name = match process.instances.as_slice() {
+        [only] => &only.name,
+        [] | [_, ..] => &process.name,
+    };
+    [("PORT", process.first_port().to_string()), ("PS", name.clone())]
 }
 
-fn container(app: &App, image: &str, command: &str, own: &[(&str, String)], restart: String) -> Service {
-    let own = own.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+fn container(app: &App, image: &str, process: &Process, own: [(&str, String); 2]) -> Service {
+    let supervision = &process.supervision;
+    let is_other = supervision.stop_signal != Signal::TERM;
+    let own = own.map(|(name, value)| (name.to_owned(), value));
     let shared = app.variables.iter().map(|(name, value)| (name.clone(), quote::compose(value)));
     let mut environment = BTreeMap::new();
     environment.extend(shared.chain(own));
@@ -165,15 +171,15 @@ fn container(app: &App, image: &str, command: &str, own: &[(&str, String)], rest
         build: Build { context: "." },
         // Both, for an entry point of the image would get the command as its arguments.
         entrypoint: ["/bin/sh", "-c"],
-        command: [quote::compose(command)],
+        command: [quote::compose(&process.command)],
         user: app.user.as_deref().map(quote::compose),
         environment,
         // As process 1 a program would not be ended by a signal that it does not handle.
         init: true,
-        tty: false,
-        restart,
-        stop_signal: None,
-        stop_grace_period: unit::time(app.grace),
+        tty: supervision.has_terminal,
+        restart: restart(supervision),
+        stop_signal: is_other.then(|| signal_word(supervision.stop_signal)),
+        stop_grace_period: unit::time(supervision.grace),
         depends_on: None,
         deploy: None,
         ports: None,

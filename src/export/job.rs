@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::export::supervision::{Again, Aspect, Note, notes};
-use crate::export::{App, Process, Release, unit};
-use crate::policy::{Kind, Policy};
+use crate::export::{App, Instance, Process, unit};
+use crate::policy::{Kind, Restart};
 use crate::process::Signal;
 
 /// What one service runs.
@@ -12,8 +12,6 @@ use crate::process::Signal;
 pub struct Job<'a> {
     /// Its name, such as `shop-web-1`.
     pub name: String,
-    /// Its type.
-    pub process: &'a str,
     /// Its `PS`.
     pub instance: &'a str,
     /// Its `PORT`.
@@ -22,8 +20,8 @@ pub struct Job<'a> {
     pub command: &'a str,
     /// When it is started.
     pub start: Start,
-    /// The type, but of the release phase.
-    pub supervised: Option<&'a Process>,
+    /// Its type, or the release phase.
+    pub process: &'a Process,
     /// How long it has between being asked to end and being killed.
     pub grace: Duration,
     /// What asks it to end.
@@ -47,50 +45,58 @@ impl Job<'_> {
 
     /// Returns when it is started again once it has ended by itself.
     pub fn again(&self) -> Again {
-        self.supervised.map_or(Again::Never, |process| process.supervision.again())
+        match self.start {
+            Start::Always => self.process.supervision.again(),
+            Start::Asked => Again::Never,
+        }
     }
 
     /// Returns how many failures in a row are too many for that.
     pub fn limit(&self) -> u32 {
-        self.supervised.map_or(Policy::BUDGET, |process| process.supervision.limit())
+        self.process.supervision.limit()
     }
 
     /// Returns whether it does one thing and ends.
     pub fn is_one_shot(&self) -> bool {
-        self.supervised.is_none_or(|process| process.supervision.kind == Kind::OneShot)
+        self.process.supervision.kind == Kind::OneShot
     }
 
     /// Returns what a file of it says of what the format has no place for.
     pub fn notes<N: Into<Note>>(&self, app: &App, why: impl Fn(Aspect<'_>) -> Option<N>) -> Vec<String> {
-        self.supervised.map_or_else(Vec::new, |process| notes(app, process, why))
+        notes(app, self.process, |aspect| match (self.start, aspect) {
+            (Start::Asked, Aspect::Restart(Restart::OnFailure | Restart::Always) | Aspect::Budget) => {
+                Some(Note::Unplaced("what a person starts runs once"))
+            }
+            (Start::Asked | Start::Always, aspect) => why(aspect).map(Into::into),
+        })
     }
 }
 
 /// Returns the services of an app, the release phase last.
 pub fn jobs(app: &App) -> impl Iterator<Item = Job<'_>> {
     let instances = app.processes.iter().flat_map(move |process| {
-        process.instances.iter().map(move |instance| Job {
-            name: unit::name(app, process, instance),
-            process: &process.name,
-            instance: &instance.name,
-            port: instance.port,
-            command: &process.command,
-            start: Start::Always,
-            supervised: Some(process),
-            grace: process.supervision.grace,
-            stop_signal: process.supervision.stop_signal,
-        })
+        let job = move |instance| job(process, instance, unit::name(app, process, instance), Start::Always);
+        process.instances.iter().map(job)
     });
-    let release = app.release.iter().map(|release| Job {
-        name: unit::release_name(app),
-        process: "release",
-        instance: Release::NAME,
-        port: release.port,
-        command: &release.command,
-        start: Start::Asked,
-        supervised: None,
-        grace: app.grace,
-        stop_signal: Signal::TERM,
-    });
-    instances.chain(release)
+    instances.chain(release(app))
+}
+
+/// Returns the service that is the release phase, if there is one.
+pub fn release(app: &App) -> Option<Job<'_>> {
+    let process = app.release.as_ref()?;
+    let instance = process.instances.first()?;
+    Some(job(process, instance, unit::release_name(app), Start::Asked))
+}
+
+fn job<'a>(process: &'a Process, instance: &'a Instance, name: String, start: Start) -> Job<'a> {
+    Job {
+        name,
+        instance: &instance.name,
+        port: instance.port,
+        command: &process.command,
+        start,
+        process,
+        grace: process.supervision.grace,
+        stop_signal: process.supervision.stop_signal,
+    }
 }

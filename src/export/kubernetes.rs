@@ -23,7 +23,7 @@ use crate::export::secret::is_secret;
 use crate::export::supervision::{Again, Aspect, notes};
 use crate::export::unit;
 use crate::export::yaml::document;
-use crate::export::{Access, App, ExportError, File, Format, Process, Release, refuse_nul};
+use crate::export::{Access, App, ExportError, File, Format, Process, refuse_nul};
 use crate::policy::{self, Health, Kind, Restart, Sign};
 
 const FORMAT: Format = Format::Kubernetes;
@@ -61,20 +61,19 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     }
     let has_type = app.processes.iter().any(|process| process.name == RELEASE);
     if let Some(release) = app.release.as_ref().filter(|_| !has_type) {
-        let object = job(app, &names, release, environment);
+        let name = Variable::plain("PS", release.first_name().to_owned());
+        let object = one_shot(app, &names, release, RELEASE, name, environment);
         let file = format!("{RELEASE}-job.yaml");
-        add(
-            &file,
-            Access::Public,
-            document(FORMAT, &(header(app) + &release_comment(&names.app, environment)), &object)?,
-        );
+        let comment = header(app) + &release_comment(&names.app, environment) + &lines(app, release);
+        add(&file, Access::Public, document(FORMAT, &comment, &object)?);
         resources.push(file);
     }
     for process in &app.processes {
         let component = names.component(&process.name);
         if process.supervision.kind == Kind::OneShot {
             let file = format!("{component}-job.yaml");
-            let object = one_shot(app, &names, process, component, environment);
+            let name = Variable::pod_name("PS");
+            let object = one_shot(app, &names, process, component, name, environment);
             let comment =
                 header(app) + &one_shot_comment(app, process, &format!("{}-{component}", names.app));
             add(&file, Access::Public, document(FORMAT, &comment, &object)?);
@@ -226,25 +225,17 @@ fn deployment(
     Deployment::new(names.metadata(Some(component)), spec)
 }
 
-fn job(app: &App, names: &Names<'_>, release: &Release, environment: Environment<'_>) -> Job {
-    let own = Vec::from(release.computed().map(|(name, value)| Variable::plain(name, value)));
-    let container = container(names, RELEASE, &release.command, own, environment);
-    let template = template(app, app.grace, names, RELEASE, container, Some("Never"));
-    // A release that failed is for people to look at, not to be tried again.
-    let spec = JobSpec { completions: None, parallelism: None, backoff_limit: 0, template };
-    Job::new(names.metadata(Some(RELEASE)), spec)
-}
-
-/// Returns the Job of a type that does one thing and ends.
+/// Returns the Job of a type that does one thing and ends, or of the release phase; `name` is its `PS`.
 fn one_shot(
     app: &App,
     names: &Names<'_>,
     process: &Process,
     component: &str,
+    name: Variable,
     environment: Environment<'_>,
 ) -> Job {
     let supervision = &process.supervision;
-    let own = vec![Variable::plain("PORT", process.first_port().to_string()), Variable::pod_name("PS")];
+    let own = vec![Variable::plain("PORT", process.first_port().to_string()), name];
     let tty = supervision.has_terminal;
     let container =
         Container { stdin: tty, tty, ..container(names, component, &process.command, own, environment) };
@@ -253,6 +244,7 @@ fn one_shot(
         completions: several,
         parallelism: several,
         backoff_limit: match supervision.again() {
+            // One that failed is for people to look at, not to be tried again.
             Again::AsUsual | Again::Never => 0,
             Again::OnFailure | Again::Always => supervision.limit() - 1,
         },

@@ -17,7 +17,7 @@ use crate::export::quote::{self, Part};
 use crate::export::supervision::{Again, Aspect, is_named, notes, signal_word};
 use crate::export::unit;
 use crate::export::yaml::comment_lines;
-use crate::export::{Access, App, ExportError, File, Format, Process, Release, refuse_nul};
+use crate::export::{Access, App, ExportError, File, Format, Process, refuse_nul};
 use crate::policy::{Health, Kind, Policy, Probe, Restart, Sign};
 use crate::process::Signal;
 
@@ -68,7 +68,7 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     let has_type = app.processes.iter().any(|process| process.name == RELEASE);
     if let Some(release) = app.release.as_ref().filter(|_| !has_type) {
         let name = format!("{}-{RELEASE}", app.name);
-        let about = comment(app, &name) + &release_comment(&name);
+        let about = comment(app, &name) + &release_comment(&name) + &lines(app, release);
         files.push(file(app, &name, &about, &image, release_job(app, &name, release)?)?);
     }
     Ok(files)
@@ -97,12 +97,9 @@ fn group(app: &App, process: &Process, service: Option<&str>) -> Result<Block, E
         group = group.add_block(Block::builder("service").add_attributes(names).add_blocks(checks).build());
         port = Expression::from(TemplateExpr::from(format!("${{NOMAD_PORT_{PORT}}}")));
     }
-    let mut config = config(&process.command)?;
+    let mut config = config(process)?;
     if service.is_some() {
         config = config.add_attribute(("ports", vec![PORT]));
-    }
-    if process.supervision.has_terminal {
-        config = config.add_attribute(("tty", true));
     }
     let mut environment = environment(app)?;
     environment.insert(key("PORT"), port);
@@ -111,18 +108,18 @@ fn group(app: &App, process: &Process, service: Option<&str>) -> Result<Block, E
     let data = format!("PS={}.{number}\n", process.name);
     let template = Block::builder("template").add_attribute(("data", text(&data)?));
     let template = template.add_attribute(("destination", "local/ps.env")).add_attribute(("env", true));
-    let (signal, grace) = (process.supervision.stop_signal, process.supervision.grace);
-    let task = task(app, &process.name, (signal, grace), config, environment)?.add_block(template.build());
+    let task = task(app, process, config, environment)?.add_block(template.build());
     Ok(group.add_block(task.build()).build())
 }
 
-fn release_job(app: &App, name: &str, release: &Release) -> Result<Block, ExportError> {
+fn release_job(app: &App, name: &str, release: &Process) -> Result<Block, ExportError> {
     let mut environment = environment(app)?;
-    environment.extend(release.computed().map(|(name, value)| (key(name), Expression::from(value))));
-    let config = config(&release.command)?;
-    let task = task(app, RELEASE, (Signal::TERM, app.grace), config, environment)?.build();
-    // A release that failed is for people to look at, not to be tried again.
-    let group = Block::builder("group").add_label(RELEASE).add_blocks(again(Again::Never, None));
+    let own = [("PORT", release.first_port().to_string()), ("PS", release.first_name().to_owned())];
+    environment.extend(own.map(|(name, value)| (key(name), Expression::from(value))));
+    let task = task(app, release, config(release)?, environment)?.build();
+    // Unless somebody has said so, one that failed is for people to look at, not to be tried again.
+    let again = again(release.supervision.again(), release.supervision.own_budget());
+    let group = Block::builder("group").add_label(RELEASE).add_blocks(again);
     let job = Block::builder("job").add_label(name).add_attribute(("type", "batch"));
     let job = job.add_block(Block::builder("parameterized").build());
     Ok(job.add_block(group.add_block(task).build()).build())
@@ -151,18 +148,18 @@ fn again(again: Again, budget: Option<u32>) -> Vec<Block> {
 
 fn task(
     app: &App,
-    name: &str,
-    (stop_signal, grace): (Signal, Duration),
+    process: &Process,
     config: BlockBuilder,
     environment: Object<ObjectKey, Expression>,
 ) -> Result<BlockBuilder, ExportError> {
-    let mut task = Block::builder("task").add_label(name).add_attribute(("driver", "docker"));
+    let mut task = Block::builder("task").add_label(&process.name).add_attribute(("driver", "docker"));
     if let Some(user) = &app.user {
         task = task.add_attribute(("user", text(user)?));
     }
     // One without a name is not sent at all.
-    let signal = if is_named(stop_signal) { stop_signal } else { Signal::TERM };
-    let timeout = unit::time(grace);
+    let said = process.supervision.stop_signal;
+    let signal = if is_named(said) { said } else { Signal::TERM };
+    let timeout = unit::time(process.supervision.grace);
     task = task.add_attribute(("kill_signal", signal_word(signal))).add_attribute(("kill_timeout", timeout));
     if app.variables.iter().any(|(_, value)| quote::nomad_env(value) != *value) {
         task = task.add_block(Block::builder("meta").add_attribute(("dollar", "$")).build());
@@ -171,12 +168,13 @@ fn task(
     Ok(task.add_block(config.build()).add_attribute(("env", Expression::Object(environment))))
 }
 
-fn config(command: &str) -> Result<BlockBuilder, ExportError> {
+fn config(process: &Process) -> Result<BlockBuilder, ExportError> {
     let variable = Traversal::new(name_of("var"), [TraversalOperator::GetAttr(identifier("image"))]);
     let config = Block::builder("config").add_attribute(("image", variable));
     // As process 1 a program would not be ended by a signal that it does not handle.
     let config = config.add_attribute(("init", true)).add_attribute(("entrypoint", vec!["/bin/sh", "-c"]));
-    Ok(config.add_attribute(("args", vec![text(&quote::nomad_config(command))?])))
+    let config = config.add_attribute(("args", vec![text(&quote::nomad_config(&process.command))?]));
+    Ok(if process.supervision.has_terminal { config.add_attribute(("tty", true)) } else { config })
 }
 
 fn environment(app: &App) -> Result<Object<ObjectKey, Expression>, ExportError> {
@@ -267,8 +265,8 @@ fn service_comment(app: &App) -> String {
         );
     }
     // The default of the client's setting.
-    let graces = app.processes.iter().map(|process| process.supervision.grace);
-    if graces.chain([app.grace]).any(|grace| grace > Duration::from_secs(30)) {
+    let mut graces = app.processes.iter().chain(&app.release).map(|process| process.supervision.grace);
+    if graces.any(|grace| grace > Duration::from_secs(30)) {
         comment.push_str(
             "A client cuts kill_timeout to its own max_kill_timeout, which is 30 seconds unless it is set.\n",
         );

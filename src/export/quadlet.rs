@@ -14,8 +14,7 @@ use crate::export::probe::{command, shortcoming, waiting};
 use crate::export::supervision::Supervision;
 use crate::export::template::Templates;
 use crate::export::unit_supervision::UnitSupervision;
-use crate::export::{Access, App, ExportError, File, Format, Release, unit};
-use crate::policy::Policy;
+use crate::export::{Access, App, ExportError, File, Format, unit};
 
 /// How long Podman may take for its own part of an end, in seconds.
 const PODMANS_PART: u64 = 10;
@@ -38,7 +37,7 @@ struct ContainerContext<'a> {
     limit_interval: u64,
     stop_timeout: u64,
     service_stop_timeout: &'a str,
-    /// How it is supervised, but for the release phase.
+    /// How it is supervised.
     supervision: Option<&'a UnitSupervision>,
     ready: Option<&'a Ready>,
     /// What Podman is told of its health.
@@ -78,7 +77,6 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
     let passed_on: Vec<_> = rest.iter().map(|variable| variable.name).collect();
     let services = services(app);
     let image = unit::image(app);
-    let service_stop_timeout = unit::timeout(app.grace, PODMANS_PART);
     // What every container of the app has; an instance says the rest.
     let base = ContainerContext {
         app: &app.name,
@@ -91,10 +89,10 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
         root: unit::root(app, Format::Quadlet)?,
         image: &image,
         passed_on: &passed_on,
-        limit: Policy::BUDGET,
-        limit_interval: unit::limit_interval(Policy::BUDGET),
-        stop_timeout: stop_timeout(app.grace),
-        service_stop_timeout: &service_stop_timeout,
+        limit: 0,
+        limit_interval: 0,
+        stop_timeout: 0,
+        service_stop_timeout: "",
         supervision: None,
         ready: None,
         health: &[],
@@ -129,9 +127,21 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
             file(format!("{name}.container"), content, Access::Public);
         }
     }
-    if let Some(Release { command, port }) = &app.release {
+    if let Some(release) = &app.release {
         let name = unit::release_name(app);
-        let context = ContainerContext { name: &name, ps: Release::NAME, port: *port, command, ..base };
+        let (grace, limit) = (release.supervision.grace, release.supervision.limit());
+        let context = ContainerContext {
+            name: &name,
+            ps: release.first_name(),
+            port: release.first_port(),
+            command: &release.command,
+            limit,
+            limit_interval: unit::limit_interval(limit),
+            stop_timeout: stop_timeout(grace),
+            service_stop_timeout: &unit::timeout(grace, PODMANS_PART),
+            supervision: Some(&UnitSupervision::new(app, release, |health| shortcoming(&health.probe))),
+            ..base
+        };
         let content = templates.render("quadlet/release.container", context)?;
         file(format!("{name}.container"), content, Access::Public);
     }

@@ -225,15 +225,22 @@ pub fn notes<N: Into<Note>>(
     why: impl Fn(Aspect<'_>) -> Option<N>,
 ) -> Vec<String> {
     let supervision = &process.supervision;
+    let is_phase = |name: &str| name == RELEASE && app.release.is_some();
+    let why = |aspect: Aspect<'_>| match (is_phase(&process.name), aspect) {
+        (true, Aspect::Needs | Aspect::StopsAll) => Some(Note::Unplaced("it runs before the rest")),
+        (true, Aspect::Ready(_)) => Some(Note::Unplaced("it is ready when it has ended well")),
+        (true, Aspect::Health(_)) => Some(Note::Unplaced("it ends by itself")),
+        (true, Aspect::Status) => None,
+        (true | false, aspect) => why(aspect).map(Into::into),
+    };
     let line = |what: &str, note: Note| match note {
         Note::Unplaced(why) => format!("procman: {what} of {} has no place here: {why}", process.name),
         Note::Otherwise(how) => format!("procman: {what} of {} {how}", process.name),
     };
     let mut lines = Vec::new();
     for aspect in supervision.aspects(app) {
-        lines.extend(why(aspect).map(|why| line(&words(aspect, app, supervision), why.into())));
+        lines.extend(why(aspect).map(|why| line(&words(aspect, app, supervision), why)));
     }
-    let is_phase = |name: &&str| *name == RELEASE && app.release.is_some();
     for name in supervision.lacking(app).filter(|name| !is_phase(name)) {
         lines.push(line(&format!("the need for {name}"), Note::Unplaced("this formation has none")));
     }

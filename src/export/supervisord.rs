@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::export::job::{Job, Start, jobs};
+use crate::export::job::{Job, Start, jobs, release};
 use crate::export::packed::{can_unpack, pack, unpacking};
 use crate::export::refusal::{inexpressible, path, variable};
 use crate::export::supervision::{Again, Aspect, Note, all_notes, is_named, signal_word};
@@ -21,6 +21,8 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
     if log.contains('%') {
         return Err(inexpressible(FORMAT, "the log directory", "supervisord expands a `%` there twice"));
     }
+    let mut notes = all_notes(app, |_, aspect| note(aspect));
+    notes.extend(release(app).iter().flat_map(|release| release.notes(app, note)));
     let context = Context {
         app: &app.name,
         directory: setting("the app root", path(FORMAT, "the app root", &app.root)?)?,
@@ -28,7 +30,7 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
         log,
         log_directory: path(FORMAT, "the log directory", &app.log)?,
         grace: unit::seconds(app.grace),
-        notes: all_notes(app, |_, aspect| note(aspect)),
+        notes,
         programs: jobs(app).map(|job| program(app, &job)).collect::<Result<_, _>>()?,
     };
     let content = templates.render("supervisord/app.conf", context)?;
@@ -46,7 +48,7 @@ struct Context<'a> {
     log: String,
     /// As it is, for a comment.
     log_directory: &'a str,
-    /// That of the release phase, and of a type of which nothing is said, in whole seconds.
+    /// That of a type of which nothing is said, in whole seconds.
     grace: u64,
     /// A line each for what has no place.
     notes: Vec<String>,
@@ -103,7 +105,7 @@ fn program(app: &App, job: &Job<'_>) -> Result<Program, ExportError> {
     );
     let command = unpacking(job.command, &packed);
     let command = quote::supervisord_argument(&command).ok_or_else(|| {
-        inexpressible(FORMAT, format!("the command of `{}`", job.process), "it is more than one line")
+        inexpressible(FORMAT, format!("the command of `{}`", job.process.name), "it is more than one line")
     })?;
     let signal = if is_named(job.stop_signal) { job.stop_signal } else { Signal::TERM };
     let signal = signal_word(signal);
@@ -123,7 +125,10 @@ fn program(app: &App, job: &Job<'_>) -> Result<Program, ExportError> {
         // One that does one thing may be done at once.
         startsecs: if job.is_one_shot() { 0 } else { 1 },
         startretries,
-        priority: job.supervised.and_then(|process| priority(app, process)),
+        priority: match job.start {
+            Start::Always => priority(app, job.process),
+            Start::Asked => None,
+        },
         stop_signal: signal.strip_prefix("SIG").unwrap_or(&signal).to_owned(),
         grace: unit::seconds(job.grace),
     })

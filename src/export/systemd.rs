@@ -10,7 +10,7 @@ use crate::export::probe::{timed_command, waiting};
 use crate::export::supervision::Note;
 use crate::export::template::Templates;
 use crate::export::unit_supervision::UnitSupervision;
-use crate::export::{Access, App, ExportError, File, Format, Release, unit};
+use crate::export::{Access, App, ExportError, File, Format, unit};
 use crate::quote::excerpt;
 
 /// Names of targets that are systemd's own (systemd.special(7)). An app of such a name would take its place.
@@ -55,7 +55,10 @@ struct ReleaseContext<'a> {
     command: &'a str,
     root: &'a str,
     user: Option<&'a str>,
+    limit: u32,
+    limit_interval: u64,
     stop_timeout: &'a str,
+    supervision: &'a UnitSupervision,
 }
 
 /// What the template of the target knows.
@@ -113,12 +116,22 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
             services.push(name);
         }
     }
-    if let Some(Release { command, port }) = &app.release {
+    if let Some(release) = &app.release {
         let name = unit::release_name(app);
-        let stop_timeout = unit::timeout(app.grace, MARGIN);
-        let (app, services, stop_timeout) = (&*app.name, &*services, &*stop_timeout);
-        let port = *port;
-        let context = ReleaseContext { app, name: &name, services, port, command, root, user, stop_timeout };
+        let limit = release.supervision.limit();
+        let context = ReleaseContext {
+            app: &app.name,
+            name: &name,
+            services: &services,
+            port: release.first_port(),
+            command: &release.command,
+            root,
+            user,
+            limit,
+            limit_interval: unit::limit_interval(limit),
+            stop_timeout: &unit::timeout(release.supervision.grace, MARGIN),
+            supervision: &UnitSupervision::new(app, release, |_| Some(Note::Unplaced(health))),
+        };
         let content = templates.render("systemd/release.service", context)?;
         files.push(file(format!("{name}.service"), content, Access::Public));
     }

@@ -6,10 +6,9 @@
 pub mod golden;
 pub mod reader;
 
-use crate::export::app::tests::{supervised, torture};
+use crate::export::app::tests::{release, supervised, torture};
 use crate::export::{
-    Access, ExportError, File, Format, Release, Templates, as_one, check_paths, compose, kubernetes, nomad,
-    render,
+    Access, ExportError, File, Format, Templates, as_one, check_paths, compose, kubernetes, nomad, render,
 };
 
 #[test]
@@ -59,7 +58,7 @@ fn a_nul_is_refused_wherever_it_stands() {
     let mut apps = [torture(), torture(), torture(), torture()];
     apps[0].variables[0].1.push('\0');
     apps[1].processes[0].command.push('\0');
-    apps[2].release = Some(Release { command: "\0".to_owned(), port: 1 });
+    apps[2].release = Some(release("\0"));
     apps[3].user = Some("\0".to_owned());
     let whats = ["the variable `BACKSLASH`", "the command of `web`", "the command of `release`", "the user"];
     for (app, expected) in apps.iter().zip(whats) {

@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use procman::export::app::Port;
 use procman::export::secret::is_secret;
-use procman::export::{
-    App, ExportError, File, Instance, Process, Release, Supervision, compose, kubernetes, nomad,
-};
-use procman::policy::Policy;
+use procman::export::{App, ExportError, File, Instance, Process, Supervision, compose, kubernetes, nomad};
+use procman::policy::{Kind, Policy};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
 use serde_json::{Value, from_str};
@@ -146,6 +144,13 @@ fn torture(refused: fn(char) -> bool) -> App {
             .collect(),
         supervision: Supervision::new(&Policy::new(Duration::from_secs(7))),
     };
+    let release = Process {
+        supervision: Supervision {
+            kind: Kind::OneShot,
+            ..Supervision::new(&Policy::new(Duration::from_secs(7)))
+        },
+        ..process("release", command("migrate $(id) ${A}"), 1, 5300)
+    };
     App {
         name: "My_shop".to_owned(),
         root: "/srv/my shop".into(),
@@ -158,7 +163,7 @@ fn torture(refused: fn(char) -> bool) -> App {
             process("a-b_c", "exec ./work '--a'".to_owned(), 1, 5100),
             process("API", format!("exec ./api $PORT # {}", values.join(" ")), 3, 5200),
         ],
-        release: Some(Release { command: command("migrate $(id) ${A}"), port: 5300 }),
+        release: Some(release),
         variables,
     }
 }

@@ -9,11 +9,11 @@ use proptest::strategy::Strategy;
 use proptest::{prop_assert_eq, proptest};
 
 use super::render;
-use crate::export::app::tests::{torture, torture_in};
+use crate::export::app::tests::{release, torture, torture_in};
 use crate::export::template::Templates;
 use crate::export::tests::reader::{directory, settings, text, variables_of, words};
 use crate::export::tests::{golden, reader};
-use crate::export::{Access, App, File, Format, Release};
+use crate::export::{Access, App, File, Format};
 use crate::trials::trials;
 
 #[test]
@@ -68,11 +68,7 @@ fn what_systemd_cannot_hold_is_refused() {
     check_refused(variable("A", "\u{feff}x"), "the variable `A`", unread);
     check_refused(variable("A.B", "x"), "the variable `A.B`", name);
     check_refused(variable("1A", "x"), "the variable `1A`", name);
-    check_refused(
-        App { release: Some(Release { command: "\0".to_owned(), port: 1 }), ..torture() },
-        "the command of `release`",
-        unread,
-    );
+    check_refused(App { release: Some(release("\0")), ..torture() }, "the command of `release`", unread);
     check_refused(
         App { root: "/a\nExecStartPre=/bin/x".into(), ..torture() },
         "the app root",
@@ -102,7 +98,7 @@ proptest! {
         let variables = values.into_iter().enumerate().map(|(number, value)| (format!("V{number}"), value));
         let mut app = App { root: root.clone().into(), variables: variables.collect(), ..torture() };
         app.processes[0].command.clone_from(&command);
-        app.release = Some(Release { command: command.clone(), port: 5200 });
+        app.release = Some(release(&command));
 
         let unit = settings(&content(&app, "shop-web-2.service"));
         let words = words(&unit["ExecStart"][0]);

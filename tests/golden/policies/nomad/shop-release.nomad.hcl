@@ -4,6 +4,7 @@
 # The image's working directory has to be the app root.
 # The values of the environment files are in here, and whoever may read the job can read them in Nomad.
 # That registers it; it runs with each: nomad job dispatch shop-release
+# procman: `needs` (cache) of release has no place here: it runs before the rest
 
 variable "image" {
   type = string
@@ -17,19 +18,16 @@ job "shop-release" {
 
   group "release" {
     restart {
-      attempts = 0
+      attempts = 2
+      delay = "1s"
+      interval = "33s"
       mode = "fail"
-    }
-
-    reschedule {
-      attempts = 0
-      unlimited = false
     }
 
     task "release" {
       driver = "docker"
-      kill_signal = "SIGTERM"
-      kill_timeout = "5s"
+      kill_signal = "SIGINT"
+      kill_timeout = "60s"
 
       config {
         image = var.image
