@@ -167,13 +167,7 @@ impl App {
 
     /// Returns the plan for a formation that runs elsewhere: there the files say all, and this environment nothing.
     pub fn plan_of_files(mut self, formation: Formation) -> Result<Plan, Failure> {
-        // Others are to find the root by it, and a link in it is perhaps what stays when a new release comes; only a `..`
-        // has to go.
-        if self.root.components().any(|component| component == Component::ParentDir) {
-            self.root = std::fs::canonicalize(&self.root).map_err(|_| Failure::NoRoot(self.root.clone()))?;
-        }
-        // Without the slash at its end that an absolute path keeps.
-        self.root = self.root.components().collect();
+        self.root = without_steps_up(&self.root).map_err(|_| Failure::NoRoot(self.root.clone()))?;
         self.plan_in(Vec::new(), formation)
     }
 
@@ -197,6 +191,19 @@ impl App {
             Failure::Faulty(findings)
         })
     }
+}
+
+/// Returns a path without `..`, and without a slash at its end. Others are to find the root by it, and a link behind the
+/// last `..` is perhaps what stays when a new release comes; before it, what `..` means depends on where links lead.
+fn without_steps_up(path: &Path) -> std::io::Result<PathBuf> {
+    let components: Vec<Component<'_>> = path.components().collect();
+    let step = components.iter().rposition(|component| *component == Component::ParentDir);
+    let (before, behind) = components.split_at(step.map_or(0, |step| step + 1));
+    let behind = behind.iter().collect::<PathBuf>();
+    if before.is_empty() {
+        return Ok(behind);
+    }
+    Ok(std::fs::canonicalize(before.iter().collect::<PathBuf>())?.join(behind).components().collect())
 }
 
 /// Returns the app root as the system knows it, and all options, without a look at the Procfile: what names a running

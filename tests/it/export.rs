@@ -351,16 +351,31 @@ fn procman_s_own_environment_is_not_exported() {
 fn the_root_is_written_as_it_was_given_but_without_steps_up() {
     let app = shop();
     fs::create_dir(app.root().join("release-1")).unwrap();
+    fs::create_dir(app.root().join("beside")).unwrap();
     app.file("release-1/Procfile", PROCFILE);
     symlink("release-1", app.root().join("current")).unwrap();
     let root = app.root().canonicalize().unwrap();
-    for (directory, expected) in
-        [("current", "current"), ("./current/", "current"), ("current/../release-1", "release-1")]
-    {
+    for (directory, expected) in [
+        ("current", "current"),
+        ("./current/", "current"),
+        ("current/../release-1", "release-1"),
+        ("beside/../current", "current"),
+        ("beside/../current/../current/.", "current"),
+        ("release-1/../beside/..//current/", "current"),
+    ] {
         let text = app.done(&["export", "supervisord", "-", "-d", directory]).stdout;
         let line = format!("\ndirectory={}/{expected}\n", root.display());
         assert!(text.contains(&line), "{directory}: {text}");
+        let procfile = format!("{directory}/Procfile");
+        assert_eq!(app.done(&["export", "supervisord", "-", "-f", &procfile]).stdout, text, "{procfile}");
     }
+    // Where a link leads is what a step up from it starts at.
+    fs::create_dir_all(app.root().join("releases/2")).unwrap();
+    symlink("releases/2", app.root().join("newest")).unwrap();
+    symlink("2", app.root().join("releases/kept")).unwrap();
+    app.file("releases/2/Procfile", PROCFILE);
+    let text = app.done(&["export", "supervisord", "-", "-d", "newest/../kept"]).stdout;
+    assert!(text.contains(&format!("\ndirectory={}/releases/kept\n", root.display())), "{text}");
 }
 
 /// FAULTS 120.
