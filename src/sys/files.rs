@@ -1,10 +1,10 @@
-//! Reading the small files that a user names, without hanging on what is no file.
+//! Reading the small files that a user names, without hanging on what is no file, and what is wrong with such a name.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -62,6 +62,19 @@ pub fn read(path: &Path) -> io::Result<Content> {
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Refuses a path with a link in it that leads nowhere: of that the system says only that something is there.
+pub fn refuse_lost_link(path: &Path) -> io::Result<()> {
+    // Without a slash at its end, behind which there is no link.
+    let path: PathBuf = path.components().collect();
+    let leads_nowhere =
+        |path: &Path| std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    match path.ancestors().position(|path| path.is_symlink() && leads_nowhere(path)) {
+        None => Ok(()),
+        Some(0) => Err(io::Error::other("it is a link that leads nowhere")),
+        Some(_) => Err(io::Error::other("a link on the way leads nowhere")),
     }
 }
 

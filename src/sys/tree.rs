@@ -21,7 +21,7 @@ use nix::libc;
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, mkdirat};
 use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
 
-use crate::sys::files::{LIMIT, own_user};
+use crate::sys::files::{LIMIT, own_user, refuse_lost_link};
 
 /// A directory that the user has named, however many links lead to it.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl Tree {
         let opened = File::options().read(true).custom_flags(libc::O_DIRECTORY).open(path);
         match opened {
             Ok(root) => Ok(Some(Tree { root, made: Vec::new() })),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => refuse_lost_link(path).map(|()| None),
             Err(error) => Err(error),
         }
     }
@@ -133,6 +133,7 @@ impl Tree {
     pub fn create(path: &Path) -> io::Result<Tree> {
         let missing = path.ancestors().filter(|above| *above != Path::new(""));
         let missing: Vec<PathBuf> = missing.take_while(|above| !above.exists()).map(Path::to_owned).collect();
+        refuse_lost_link(path)?;
         fs::create_dir_all(path)?;
         let mut tree = Tree::open(path)?.ok_or(ErrorKind::NotFound)?;
         tree.made = missing;

@@ -623,6 +623,17 @@ fn a_location_that_cannot_be_is_named() {
     let end = export(&app, "runit", &[]);
     assert!(end.stderr.starts_with("procman: cannot write to `out`: "), "{end:?}");
     assert_eq!(end.status, Some(1));
+    symlink("gone", app.root().join("link")).unwrap();
+    for (location, why) in [
+        ("link", "it is a link that leads nowhere"),
+        ("link/", "it is a link that leads nowhere"),
+        ("link/a/b", "a link on the way leads nowhere"),
+    ] {
+        let end = app.done(&["export", "runit", location]);
+        assert_eq!(end.stderr, format!("procman: cannot write to `{location}`: {why}\n"));
+        let end = app.done(&["export", "runit", location, "--dry-run"]);
+        assert_eq!(end.stderr, format!("procman: cannot read `{location}`: {why}\n"));
+    }
     let end = app.done(&["export", "runit", "a/b/c"]);
     assert_eq!(end.status, Some(0), "{end:?}");
     assert!(app.root().join("a/b/c/shop-web-1/run").exists());
