@@ -26,12 +26,16 @@ pub fn run(common: Common, export: args::Export) -> Result<i32, Failure> {
         let words = "standard output has nothing that could change: name a directory";
         return Err(Failure::Usage(words.to_owned()));
     }
-    let app = App::load(export.options().or(common.options()))?;
+    let mut app = App::load(export.options().or(common.options()))?;
     // What is to run unattended and far away has to be right: what `start` would warn of stops it too.
     if !app.warnings()?.is_empty() {
         return Err(Failure::NotExported(app.findings));
     }
     let format = export.format;
+    // A file or the environment says it for all formats, and so means those that have some.
+    if Templates::names(format).next().is_none() && !export.is_template_named {
+        app.options.template = None;
+    }
     let (name, files) = files_of(app, format)?;
     if is_stdout {
         return print(&as_one(format, &files));
@@ -107,8 +111,8 @@ fn templates(options: &Options, format: Format) -> Result<Templates, Failure> {
             Ok(content) => String::from_utf8(content.bytes),
         };
         let not_text = || std::io::Error::new(ErrorKind::InvalidData, "not UTF-8 text");
-        let source = source.map_err(|_| Failure::Unreadable(path, not_text()))?;
-        templates.replace(format, name, source);
+        let source = source.map_err(|_| Failure::Unreadable(path.clone(), not_text()))?;
+        templates.replace(format, name, source, &path);
         any = true;
     }
     if !any {

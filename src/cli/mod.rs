@@ -105,9 +105,12 @@ fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
     };
     let matches = matches?;
     let mut arguments = Arguments::from_arg_matches(&matches)?;
+    if let Some(Command::Export(export)) = &mut arguments.command {
+        export.is_template_named = is_named(&matches, "template");
+    }
     let client = arguments.command.as_mut().and_then(Command::client);
     if let Some(client) = client.filter(|_| is_app_named(&matches)) {
-        client.socket = client.socket.take().filter(|_| is_socket_named(&matches));
+        client.socket = client.socket.take().filter(|_| is_named(&matches, "socket"));
     }
     Ok(arguments)
 }
@@ -125,8 +128,9 @@ fn is_app_named(matches: &ArgMatches) -> bool {
     ["root", "procfile"].iter().any(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
 }
 
-fn is_socket_named(matches: &ArgMatches) -> bool {
-    let of = |matches: &ArgMatches| matches.value_source("socket") == Some(ValueSource::CommandLine);
+/// Returns whether an option of the command itself stands on the command line.
+fn is_named(matches: &ArgMatches, option: &str) -> bool {
+    let of = |matches: &ArgMatches| matches.value_source(option) == Some(ValueSource::CommandLine);
     matches.subcommand().is_some_and(|(_, matches)| of(matches))
 }
 

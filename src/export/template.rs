@@ -6,6 +6,7 @@
 //! environment, and none can include another.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use crate::export::quote;
 use crate::export::{ExportError, Format};
-use crate::quote::excerpt;
+use crate::quote::{escaped_path, excerpt};
 
 /// Every template that is built in, by its name.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -40,8 +41,15 @@ const BUILT_IN: &[(&str, &str)] = &[
 /// What text-shaped formats are written with.
 #[derive(Debug)]
 pub struct Templates {
-    sources: BTreeMap<String, String>,
+    sources: BTreeMap<String, Source>,
     environment: Environment<'static>,
+}
+
+/// A template's text, and what its user knows it by.
+#[derive(Debug)]
+struct Source {
+    text: String,
+    known_as: String,
 }
 
 impl Templates {
@@ -56,18 +64,20 @@ impl Templates {
         BUILT_IN.iter().filter_map(move |(name, _)| of_format(name))
     }
 
-    /// Puts a template of the user's in the place of one that is built in.
-    pub fn replace(&mut self, format: Format, name: &str, source: String) {
-        self.sources.insert(format!("{format}/{name}"), source);
+    /// Puts a template of the user's, from this file, in the place of one that is built in.
+    pub fn replace(&mut self, format: Format, name: &str, text: String, file: &Path) {
+        let known_as = escaped_path(file);
+        self.sources.insert(format!("{format}/{name}"), Source { text, known_as });
     }
 
     /// Returns what becomes of the template `name` with the variables in `context`.
     pub fn render(&self, name: &str, context: impl Serialize) -> Result<String, ExportError> {
-        let fault = |message: String| ExportError::Template { name: name.to_owned(), message };
-        let source = self.sources.get(name).ok_or_else(|| fault("there is none of this name".to_owned()))?;
+        let fault = |name: &str, message| ExportError::Template { name: name.to_owned(), message };
+        let none = || fault(name, "there is none of this name".to_owned());
+        let Source { text, known_as } = self.sources.get(name).ok_or_else(none)?;
         self.environment
-            .render_named_str(name, source, Serde(context))
-            .map_err(|error| fault(words(source, &error)))
+            .render_named_str(name, text, Serde(context))
+            .map_err(|error| fault(known_as, words(text, &error)))
     }
 
     fn of(sources: impl Iterator<Item = (String, String)>) -> Templates {
@@ -80,7 +90,7 @@ impl Templates {
         environment.set_syntax(syntax.build().unwrap_or_default());
         add_filters(&mut environment);
         let mut all = BTreeMap::new();
-        all.extend(sources);
+        all.extend(sources.map(|(name, text)| (name.clone(), Source { text, known_as: name })));
         Templates { sources: all, environment }
     }
 }
@@ -111,6 +121,7 @@ fn words(source: &str, error: &minijinja::Error) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::path::Path;
 
     use super::{BUILT_IN, Templates};
     use crate::export::Format;
@@ -155,7 +166,10 @@ mod tests {
             assert!(Templates::names(format.parse().unwrap()).any(|other| other == file), "{name}");
         }
         let mut templates = Templates::built_in();
-        templates.replace(Format::Systemd, "a", "b".to_owned());
+        templates.replace(Format::Systemd, "a", "b".to_owned(), Path::new("mine/a"));
         assert_eq!(templates.render("systemd/a", ()).unwrap(), "b");
+        templates.replace(Format::Systemd, "a", "{{ b }}".to_owned(), Path::new("mine/a"));
+        let error = templates.render("systemd/a", ()).unwrap_err().to_string();
+        assert_eq!(error, "template `mine/a`: line 1: undefined value in `{{ b }}`");
     }
 }

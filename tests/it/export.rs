@@ -473,8 +473,21 @@ fn a_template_of_the_user_takes_the_place_of_one_that_is_built_in() {
     let before = tree(&app);
     app.file("mine/run", "a\n{{ nope }}\n");
     let end = export(&app, "runit", &["--template", "mine"]);
-    assert_eq!(end.stderr, "procman: template `runit/run`: line 2: undefined value in `{{ nope }}`\n");
+    assert_eq!(end.stderr, "procman: template `mine/run`: line 2: undefined value in `{{ nope }}`\n");
     assert_eq!(tree(&app), before);
+    // A directory of templates that is said for all formats is none for those that have none.
+    let end = export(&app, "compose", &["--template", "mine"]);
+    assert_eq!(
+        (end.status, &*end.stderr),
+        (Some(1), "procman: compose has no templates to replace\nhint: leave `--template mine` out\n")
+    );
+    let mut command = app.procman(&["export", "compose", "-"]);
+    command.env("PROCMAN_TEMPLATE", "mine");
+    assert_eq!(app.run(command).finish().status, Some(0));
+    app.file("procman.toml", "template = 'mine'\n");
+    assert_eq!(app.done(&["export", "compose", "-"]).status, Some(0));
+    let end = app.done(&["export", "runit", "-"]);
+    assert!(end.stderr.starts_with("procman: template `mine/run`: "), "{end:?}");
 }
 
 #[test]

@@ -40,6 +40,9 @@ pub struct Export {
     #[arg(short = 'T', long, value_name = "DIR", env = "PROCMAN_TEMPLATE", hide_env = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub template: Option<PathBuf>,
+    /// Whether that stands on the command line, rather than in the environment.
+    #[arg(skip)]
+    pub is_template_named: bool,
     /// Write nothing, list what would change
     #[arg(long)]
     pub dry_run: bool,
