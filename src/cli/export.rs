@@ -8,6 +8,7 @@ use crate::cli::args::{self, Common};
 use crate::cli::error::Failure;
 use crate::cli::load::App;
 use crate::cli::print;
+use crate::cli::start::wait_for_services;
 use crate::config::{AppName, Options, UserName};
 use crate::export::manifest::{self, Changes, Found, Left, Manifest, Owner};
 use crate::export::{self, File, Format, Target, Templates, as_one, diff};
@@ -68,7 +69,9 @@ pub fn run(common: Common, export: args::Export) -> Result<i32, Failure> {
 fn files_of(app: App, format: Format) -> Result<(AppName, Vec<File>), Failure> {
     let (options, stated) = (app.options.clone(), app.stated());
     let formation = app.formation(&[])?;
-    let plan = app.plan_of_files(formation)?;
+    let mut plan = app.plan_of_files(formation)?;
+    // What waits for them elsewhere is up to the format; of those that are instances there is nothing to say.
+    wait_for_services(&mut plan, &options);
     let name = options.app.clone().or_else(|| AppName::of_root(plan.root()));
     let name = name.ok_or_else(|| Failure::NoAppName(plan.root().to_owned()))?;
     let templates = templates(&options, format)?;

@@ -333,6 +333,24 @@ fn what_is_said_of_a_type_is_carried_or_commented_on() {
 }
 
 #[test]
+fn a_wait_for_all_services_is_commented_on_as_a_need_for_each() {
+    let app = App::new("web: exec ./web\nworker: exec ./work\n");
+    app.file(".env", "DATABASE_URL=postgres://db.internal/shop\nCACHE_URL=redis://localhost\nPLAIN=1\n");
+    app.file("procman.toml", "wait-services = true\n[process.web]\nneeds = ['env:CACHE_URL']\n");
+    for format in
+        ["systemd", "launchd", "supervisord", "runit", "s6", "compose", "kubernetes", "nomad", "quadlet"]
+    {
+        let text = app.done(&["export", format, "-", "-a", "shop"]).stdout;
+        for needs in [
+            "`needs` (CACHE_URL, DATABASE_URL) of web has",
+            "`needs` (CACHE_URL, DATABASE_URL) of worker has",
+        ] {
+            assert_eq!(text.matches(needs).count(), 1, "{format}: {text}");
+        }
+    }
+}
+
+#[test]
 fn procman_s_own_environment_is_not_exported() {
     let app = shop();
     app.file(".env", "A=${HOME}/a\n");
