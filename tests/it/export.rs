@@ -351,6 +351,26 @@ fn a_wait_for_all_services_is_commented_on_as_a_need_for_each() {
 }
 
 #[test]
+fn variables_for_start_say_nothing_of_what_is_exported() {
+    let app = shop();
+    app.file("procman.toml", "restart = 'on-failure'\n");
+    let text = |variables: &[(&str, &str)]| {
+        let mut command = app.procman(&["export", "compose", "-"]);
+        command.envs(variables.iter().copied());
+        app.run(command).finish().stdout
+    };
+    let usual = text(&[]);
+    let of_start = [
+        ("PROCMAN_RESTART", "always"),
+        ("PROCMAN_PTY", "always"),
+        ("PROCMAN_KEEP_GOING", "false"),
+        ("PROCMAN_WAIT_SERVICES", "true"),
+    ];
+    assert_eq!(text(&of_start), usual);
+    assert_ne!(text(&[("PROCMAN_TIMEOUT", "7")]), usual);
+}
+
+#[test]
 fn procman_s_own_environment_is_not_exported() {
     let app = shop();
     app.file(".env", "A=${HOME}/a\n");
