@@ -58,6 +58,7 @@ fn export(app: &App, manager: Manager, root: &Path, counts: &[(&str, u32)], port
     create_dir_all(&log).unwrap();
     let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{name}={count}")).collect();
     let (root, counts, port) = (root.to_str().unwrap(), counts.join(","), port.to_string());
+    let grace: &[&str] = if more.contains(&"-t") { &[] } else { &["-t", "1"] };
     let arguments = [
         "export",
         manager.format().name(),
@@ -68,14 +69,12 @@ fn export(app: &App, manager: Manager, root: &Path, counts: &[(&str, u32)], port
         "shop",
         "-l",
         log.to_str().unwrap(),
-        "-t",
-        "1",
         "-m",
         &counts,
         "-p",
         &port,
     ];
-    let end = app.done(&[&arguments, more].concat());
+    let end = app.done(&[&arguments, grace, more].concat());
     assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""));
 }
 
@@ -204,7 +203,7 @@ impl<'a> Managed<'a> {
                 let name = format!("shop:{name}");
                 self.ask("supervisorctl", &["-c", "../supervisord.conf", "restart", &name])
             }
-            Manager::Runit => self.ask("sv", &["restart", &folder]),
+            Manager::Runit => self.ask("sv", &["-w", "60", "restart", &folder]),
             Manager::S6 => {
                 assert!(self.ask("s6-svc", &["-wD", "-d", &folder]).1);
                 self.ask("s6-svc", &["-u", &folder])
@@ -429,6 +428,31 @@ fn runit_leaves_nothing_behind() {
 #[test]
 fn s6_leaves_nothing_behind() {
     check_end(Manager::S6);
+}
+
+/// A kill that comes with the end took `finish` from runsv, so that what was left behind lived on, or met the next process,
+/// which was then taken for one that had ended by itself.
+#[test]
+fn runit_leaves_nothing_behind_where_there_is_no_grace() {
+    if !Manager::Runit.is_installed() {
+        return;
+    }
+    let app = App::new("");
+    let tag = app.tag();
+    app.file("Procfile", format!("web: sh -c \"trap '' TERM; sleep {tag}; :\" & exec sleep {tag}\n"));
+    app.file("procman.toml", "[process.web]\nrestart = \"never\"\n");
+    let counts = [("web", 4)];
+    export(&app, Manager::Runit, app.root(), &counts, free_port(), &["-t", "0"]);
+    let managed = Managed::start(&app, Manager::Runit, &counts);
+    managed.wait_until_all_run();
+    wait_until("all are asleep", || app.sleepers().len() == 8);
+    for name in &managed.names {
+        managed.restart(name);
+    }
+    wait_until("all are asleep again", || managed.count() == 4 && app.sleepers().len() == 8);
+    managed.stop();
+    wait_until("none is asleep", || app.sleepers().is_empty());
+    managed.end();
 }
 
 /// Checks that words and values that chance has made arrive as they were.
