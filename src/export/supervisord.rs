@@ -12,7 +12,7 @@ use crate::export::refusal::{inexpressible, path, variable};
 use crate::export::supervision::{Again, Aspect, Note, all_notes, is_named, signal_word};
 use crate::export::template::Templates;
 use crate::export::{Access, App, ExportError, File, Format, Process, quote, unit};
-use crate::policy::{Need, Restart};
+use crate::policy::{Kind, Need, Restart};
 use crate::process::Signal;
 
 /// Returns the one file: `shop.conf`.
@@ -21,8 +21,10 @@ pub fn render(app: &App, templates: &Templates) -> Result<Vec<File>, ExportError
     if log.contains('%') {
         return Err(inexpressible(FORMAT, "the log directory", "supervisord expands a `%` there twice"));
     }
-    let mut notes = all_notes(app, |_, aspect| note(aspect));
-    notes.extend(release(app).iter().flat_map(|release| release.notes(app, note)));
+    let mut notes = all_notes(app, |process, aspect| note(process.supervision.kind, aspect));
+    notes.extend(
+        release(app).iter().flat_map(|release| release.notes(app, |aspect| note(Kind::OneShot, aspect))),
+    );
     let context = Context {
         app: &app.name,
         directory: setting("the app root", path(FORMAT, "the app root", &app.root)?)?,
@@ -109,12 +111,14 @@ fn program(app: &App, job: &Job<'_>) -> Result<Program, ExportError> {
     })?;
     let signal = if is_named(job.stop_signal) { job.stop_signal } else { Signal::TERM };
     let signal = signal_word(signal);
+    let signal = signal.strip_prefix("SIG").unwrap_or(&signal);
     // The first try is none of them (`transition` in supervisor/process.py).
     let retries = job.limit() - 1;
-    let (autorestart, startretries) = match job.again() {
-        Again::AsUsual | Again::OnFailure => ("unexpected", retries),
-        Again::Always => ("true", retries),
-        Again::Never => ("false", 0),
+    let (autorestart, startretries, command) = match (job.again(), job.is_one_shot()) {
+        (Again::AsUsual | Again::OnFailure, true) => ("false", 0, tried(&command, job.limit(), signal)),
+        (Again::AsUsual | Again::OnFailure, false) => ("unexpected", retries, command),
+        (Again::Always, _) => ("true", retries, command),
+        (Again::Never, _) => ("false", 0, command),
     };
     Ok(Program {
         name: job.name.clone(),
@@ -129,9 +133,21 @@ fn program(app: &App, job: &Job<'_>) -> Result<Program, ExportError> {
             Start::Always => priority(app, job.process),
             Start::Asked => None,
         },
-        stop_signal: signal.strip_prefix("SIG").unwrap_or(&signal).to_owned(),
+        stop_signal: signal.to_owned(),
         grace: unit::seconds(job.grace),
     })
+}
+
+/// Returns the words that a shell is given to run a command until it ends well, or has failed so many times: a program,
+/// the command as its `$0`, and how often that has failed. Asked to end, it waits for the command, which is asked too.
+///
+/// supervisord itself counts only what ends within `startsecs`, and takes that for a failure however it has ended. So
+/// without `startsecs` there would be no end of failures, and with it a good end would be one.
+fn tried(command: &str, limit: u32, signal: &str) -> String {
+    let program = format!(
+        "trap exit {signal}; until /bin/sh -c \"$0\"; do set -- $(($1 + 1)); [ $1 -lt {limit} ] || exit; sleep $1; done"
+    );
+    format!("{} {command} 0", quote::sh(&program))
 }
 
 /// Returns the place of a type in the order of starts, which is that of ends the other way round: behind all that it
@@ -149,10 +165,17 @@ fn depth(app: &App, process: &Process, longest: usize) -> usize {
     needed.map(|needed| depth(app, needed, shorter) + 1).max().unwrap_or_default()
 }
 
-fn note(aspect: Aspect<'_>) -> Option<Note> {
+fn note(kind: Kind, aspect: Aspect<'_>) -> Option<Note> {
     let unplaced = match aspect {
         Aspect::Budget => {
-            return Some(Note::Otherwise("is there, but only what does not run for `startsecs` counts"));
+            let otherwise = match kind {
+                Kind::LongLived => "is there, but only what does not run for `startsecs` counts",
+                Kind::OneShot => "is there, but every failure counts, however long it took",
+            };
+            return Some(Note::Otherwise(otherwise));
+        }
+        Aspect::Restart(Restart::OnFailure | Restart::Always) if kind == Kind::OneShot => {
+            return Some(Note::Otherwise("is kept by a shell, which runs its command until it ends well"));
         }
         Aspect::Needs => Some("`priority` is only the order of starts, none waits for another"),
         Aspect::Release => Some("nothing but a person starts the release phase"),

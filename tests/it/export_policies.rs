@@ -207,7 +207,7 @@ fn check_kept(format: Format, programs: &[&str], start: impl Fn(&App, &Path) -> 
     }
     let app = App::new("");
     let process = |name: &str, command: &str, kind, restart| {
-        let policy = Policy { kind, ..Policy::new(Duration::from_secs(1)) };
+        let policy = Policy { kind, budget: 3, ..Policy::new(Duration::from_secs(1)) };
         Process {
             name: name.to_owned(),
             command: format!("echo x >>{name}; {command}"),
@@ -229,6 +229,9 @@ fn check_kept(format: Format, programs: &[&str], start: impl Fn(&App, &Path) -> 
             process("always", "sleep 1.1", Kind::LongLived, Some(Restart::Always)),
             process("never", "exit 1", Kind::LongLived, Some(Restart::Never)),
             process("once", "exit 1", Kind::OneShot, None),
+            // Good at the second try, and never.
+            process("mended", "test $(wc -l <mended) = 2", Kind::OneShot, Some(Restart::OnFailure)),
+            process("broken", "exit 1", Kind::OneShot, Some(Restart::Always)),
         ],
         release: None,
     };
@@ -243,10 +246,12 @@ fn check_kept(format: Format, programs: &[&str], start: impl Fn(&App, &Path) -> 
     }
     let running = app.run(start(&app, &location));
     let starts = |name: &str| fs::read_to_string(app.root().join(name)).unwrap_or_default().lines().count();
-    for (name, count) in [("always", 3), ("never", 1), ("once", 1)] {
+    for (name, count) in [("always", 3), ("never", 1), ("once", 1), ("mended", 2), ("broken", 3)] {
         wait_until(&format!("{name} has been started"), || starts(name) >= count);
     }
-    assert_eq!([starts("never"), starts("once")], [1, 1], "{format}");
+    assert_eq!([starts("never"), starts("once"), starts("mended")], [1, 1, 2], "{format}");
+    let has_budget = format == Format::Supervisord;
+    assert!(!has_budget || starts("broken") == 3, "{}", starts("broken"));
     running.signal(end);
     running.finish();
     app.wait_until_nothing_is_left();
