@@ -27,6 +27,8 @@ pub struct Context<'a> {
     stop_signal: String,
     root: &'a str,
     user: Option<&'a str>,
+    /// The user as the format's program wants it that gives up root's rights.
+    account: Option<String>,
     command: String,
     /// The directory of this instance's log.
     log: String,
@@ -68,6 +70,7 @@ impl<'a> Service<'a> {
             stop_signal: signal.strip_prefix("SIG").unwrap_or(&signal).to_owned(),
             root: path(format, "the app root", &app.root)?,
             user: app.user.as_deref(),
+            account: app.user.as_deref().map(|user| account(format, user)),
             command,
             log: format!("{}/{name}", path(format, "the log directory", &app.log)?),
             grace: unit::seconds(job.grace),
@@ -113,6 +116,17 @@ impl<'a> Service<'a> {
     }
 }
 
+/// Returns a user as `chpst -u` and `s6-setuidgid` read one. For a number they want that of a group with it: nobody may
+/// have that number where this is written, so it is the same one, as where every user has a group of his own.
+fn account(format: Format, user: &str) -> String {
+    let is_number = user.bytes().all(|byte| byte.is_ascii_digit());
+    match (is_number, format == Format::Runit) {
+        (false, _) => user.to_owned(),
+        (true, true) => format!(":{user}:{user}"),
+        (true, false) => format!("{user}:{user}"),
+    }
+}
+
 /// Returns why a directory has no place for something.
 fn unplaced(format: Format, aspect: Aspect<'_>) -> Option<&'static str> {
     match aspect {
@@ -146,4 +160,19 @@ pub fn all<'a>(
 /// Returns the variables of a service, ordered by name but for the computed ones, which are last.
 pub fn variables<'a>(app: &'a App, job: &Job<'_>) -> impl Iterator<Item = (&'a str, String)> {
     app.variables.iter().map(|(name, value)| (name.as_str(), value.clone())).chain(job.computed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::account;
+    use crate::export::Format;
+
+    #[test]
+    fn a_number_of_a_user_is_that_of_a_group_too() {
+        for (user, runit, s6) in
+            [("deploy", "deploy", "deploy"), ("u1", "u1", "u1"), ("1000", ":1000:1000", "1000:1000")]
+        {
+            assert_eq!([account(Format::Runit, user), account(Format::S6, user)], [runit, s6]);
+        }
+    }
 }

@@ -530,13 +530,13 @@ fn s6_passes_on_any_text() {
     check_chance(Manager::S6);
 }
 
-/// Checks that a process runs as the user that was named, with variables that this user could not read from a file.
+/// Checks that a process runs as a user, with variables that this user could not read from a file; `id` says who that is.
 #[track_caller]
-fn check_user(manager: Manager) {
+fn check_user(manager: Manager, user: &str, id: &str, expected: &str) {
     if !manager.is_installed() {
         return;
     }
-    let app = App::new("web: id -un; printenv SECRET; echo ready; exec sleep 1000");
+    let app = App::new(&format!("web: {id}; printenv SECRET; echo ready; exec sleep 1000"));
     if app.root().metadata().unwrap().uid() != 0 {
         skipped("only root can run processes as somebody else");
         return;
@@ -544,28 +544,39 @@ fn check_user(manager: Manager) {
     app.file(".env", "SECRET=\"one\ntwo  \"");
     set_permissions(app.root(), Permissions::from_mode(0o755)).unwrap();
     let counts = [("web", 1)];
-    export(&app, manager, app.root(), &counts, 7000, &["-u", "nobody"]);
+    export(&app, manager, app.root(), &counts, 7000, &["-u", user]);
     let managed = Managed::start(&app, manager, &counts);
     managed.wait_until_all_run();
     managed.wait_for("shop-web-1", "ready");
-    assert_eq!(String::from_utf8(managed.written("shop-web-1")).unwrap(), "nobody\none\ntwo  \nready\n");
+    let written = String::from_utf8(managed.written("shop-web-1")).unwrap();
+    assert_eq!(written, format!("{expected}\none\ntwo  \nready\n"));
     managed.stop();
     managed.end();
 }
 
 #[test]
 fn supervisord_runs_as_a_user() {
-    check_user(Manager::Supervisord);
+    check_user(Manager::Supervisord, "nobody", "id -un", "nobody");
 }
 
 #[test]
 fn runit_runs_as_a_user() {
-    check_user(Manager::Runit);
+    check_user(Manager::Runit, "nobody", "id -un", "nobody");
+}
+
+#[test]
+fn runit_runs_as_a_number_that_is_nobodys() {
+    check_user(Manager::Runit, "61234", "id -u; id -G", "61234\n61234");
 }
 
 #[test]
 fn s6_runs_as_a_user() {
-    check_user(Manager::S6);
+    check_user(Manager::S6, "nobody", "id -un", "nobody");
+}
+
+#[test]
+fn s6_runs_as_a_number_that_is_nobodys() {
+    check_user(Manager::S6, "61234", "id -u; id -G", "61234\n61234");
 }
 
 /// Checks that an example answers on its port.
