@@ -249,28 +249,28 @@ pub fn refuse_nul(app: &App, format: Format) -> Result<(), ExportError> {
     }
 }
 
-/// Refuses types that differ only in case where files are called after them.
+/// Refuses types that differ only in case where what is called after them would be taken for one.
 fn refuse_clash(app: &App, format: Format) -> Result<(), ExportError> {
-    match format {
-        Format::Systemd | Format::Launchd | Format::Quadlet => {}
-        // They have no such files, or, as runit and s6, take disks that know case for granted; or they look at the names
-        // that they make themselves.
-        Format::Supervisord
+    let (what, who) = match format {
+        // Of supervisord these are the logs.
+        Format::Systemd
+        | Format::Launchd
+        | Format::Supervisord
         | Format::Runit
         | Format::S6
-        | Format::Compose
-        | Format::Kubernetes
-        | Format::Nomad => return Ok(()),
-    }
+        | Format::Quadlet => ("files", "some disks ignore"),
+        // Each finds the other by the name of its service.
+        Format::Compose => ("hosts", "resolvers ignore"),
+        // They look at the names that they make themselves.
+        Format::Kubernetes | Format::Nomad => return Ok(()),
+    };
     let mut owners = BTreeMap::new();
     for Process { name, .. } in &app.processes {
         if let Some(first) = owners.insert(name.to_ascii_lowercase(), name) {
             return Err(ExportError::Inexpressible {
                 format,
                 what: format!("the type `{name}`"),
-                why: format!(
-                    "its files and those of `{first}` would differ only in case, which some disks ignore"
-                ),
+                why: format!("its {what} and those of `{first}` would differ only in case, which {who}"),
             });
         }
     }

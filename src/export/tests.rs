@@ -8,7 +8,8 @@ pub mod reader;
 
 use crate::export::app::tests::{release, supervised, torture};
 use crate::export::{
-    Access, ExportError, File, Format, Templates, as_one, check_paths, compose, kubernetes, nomad, render,
+    Access, ExportError, File, Format, Process, Templates, as_one, check_paths, compose, kubernetes, nomad,
+    render,
 };
 
 #[test]
@@ -112,6 +113,29 @@ fn a_nul_is_refused_everywhere() {
     for format in Format::ALL {
         let error = render(format, &app, &Templates::built_in()).unwrap_err();
         let words = format!("the variable `Z` cannot be written for {format}: it contains a NUL");
+        assert_eq!(error.to_string(), words);
+    }
+}
+
+#[test]
+fn types_whose_names_would_be_taken_for_one_are_refused() {
+    let mut app = torture();
+    let other = Process { name: "WEB".to_owned(), ..app.processes[0].clone() };
+    app.processes.insert(0, other);
+    let files = "its files and those of `WEB` would differ only in case, which some disks ignore";
+    for (format, why) in [
+        (Format::Systemd, files),
+        (Format::Launchd, files),
+        (Format::Supervisord, files),
+        (Format::Runit, files),
+        (Format::S6, files),
+        (Format::Compose, "its hosts and those of `WEB` would differ only in case, which resolvers ignore"),
+        (Format::Kubernetes, "it would be called `web`, as `WEB` is"),
+        (Format::Nomad, "it would be called `shop-web`, as `WEB` is"),
+        (Format::Quadlet, files),
+    ] {
+        let error = render(format, &app, &Templates::built_in()).unwrap_err();
+        let words = format!("the type `web` cannot be written for {format}: {why}");
         assert_eq!(error.to_string(), words);
     }
 }
