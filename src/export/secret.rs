@@ -27,14 +27,26 @@ fn is_secret_name(name: &str) -> bool {
         "AUTHORIZATION",
         "APIKEYS",
     ];
-    const ENDINGS: [&str; 8] =
-        ["PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "SECRET", "SECRETS", "TOKEN", "APIKEY"];
+    const ENDINGS: [&str; 12] = [
+        "PASSWORD",
+        "PASSWORDS",
+        "PASSWD",
+        "PASSPHRASE",
+        "SECRET",
+        "SECRETS",
+        "TOKEN",
+        "APIKEY",
+        "ACCESSKEY",
+        "ACCOUNTKEY",
+        "PRIVATEKEY",
+        "SECRETKEY",
+    ];
     let upper = name.to_uppercase();
     let is_word = |part: &str| WORDS.contains(&part) || ENDINGS.iter().any(|ending| part.ends_with(ending));
     upper.split(|next: char| !next.is_alphanumeric()).any(is_word)
 }
 
-/// Returns whether a value has the form of a secret, or an address with one in it.
+/// Returns whether a value has the form of a secret, or an address or a list of parameters with one in it.
 fn is_secret_value(value: &str) -> bool {
     // How the keys of GitHub, Slack, Stripe and AWS begin, and `{"` as the Base64 of a JSON Web Token has it.
     const BEGINNINGS: [&str; 6] = ["ghp_", "github_pat_", "xox", "sk_live_", "AKIA", "eyJ"];
@@ -44,6 +56,7 @@ fn is_secret_value(value: &str) -> bool {
         || PARTS.iter().any(|part| value.contains(part))
         || has_user(value)
         || has_password_of_a_driver(value)
+        || has_parameter(value)
 }
 
 /// Returns whether there is an address such as `postgres://user:password@host/name` in a value. A user alone is enough:
@@ -64,6 +77,21 @@ fn has_password_of_a_driver(value: &str) -> bool {
         .any(|network| value.split_once(network).is_some_and(|(user, _)| user.contains(':')))
 }
 
+/// Returns whether a parameter with the name of a secret has a value: `password=x` behind the question mark of an
+/// address, between the semicolons or blanks of a connection string, or `"password": "x"` in JSON.
+fn has_parameter(value: &str) -> bool {
+    value.match_indices(['=', ':']).any(|(place, sign)| {
+        let (before, after) = (value[..place].trim_end(), &value[place + 1..]);
+        let after = after.trim_start().trim_start_matches(['"', '\'']);
+        let is_empty = after.is_empty() || after.starts_with(['&', ';', ',', '}']);
+        // Without a quotation mark before it, a colon is one of many things.
+        let is_sign = sign == "=" || before.ends_with('"');
+        let is_of_names = |next: char| next.is_alphanumeric() || matches!(next, '_' | '-' | '.');
+        let name = before.trim_end_matches(['"', '\'']).rsplit(|next| !is_of_names(next)).next();
+        is_sign && !is_empty && name.is_some_and(is_secret_name)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::is_secret;
@@ -80,7 +108,7 @@ mod tests {
                 true,
             ),
             ("CREDENTIAL AWS_CREDENTIALS PRIVATE_PEM SENTRY_DSN HASH_SALT TLS_CERT JWT GITHUB_PAT", true),
-            ("SLACK_WEBHOOK BASIC_AUTH AUTH HTTP_AUTHORIZATION", true),
+            ("SLACK_WEBHOOK BASIC_AUTH AUTH HTTP_AUTHORIZATION accessKey AWSSECRETKEY", true),
             (
                 "AUTHOR KEYBOARD MONKEY MAX_TOKENS TOKENIZERS_PARALLELISM PATH COMPASS PASSENGERS PATTERN",
                 false,
@@ -90,6 +118,40 @@ mod tests {
             for name in names.split(' ') {
                 assert_eq!(is_secret(name, "x"), expected, "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_known_by_the_parameter_that_it_is() {
+        for (value, expected) in [
+            ("jdbc:postgresql://h/db?user=u&password=p", true),
+            ("jdbc:sqlserver://h;user=u;Password={p};encrypt=true", true),
+            ("https://h/?password=x", true),
+            ("https://h/?a=b&API_KEY=x#c", true),
+            ("https://h/?access_token=x", true),
+            ("https://h/?client-secret=x", true),
+            ("Server=h;User=u;Password=p", true),
+            ("Server=h;Uid=u;Pwd = p;", true),
+            ("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=b64==", true),
+            ("Endpoint=sb://h/;SharedAccessKeyName=n;SharedAccessKey=k", true),
+            ("host=h user=u passwd='p'", true),
+            ("-Xmx1g -Djavax.net.ssl.keyStorePassword=p", true),
+            (r#"{"db": [{"host": "h", "password": "p"}]}"#, true),
+            (r#"{"apiKey":"p"}"#, true),
+            ("token=x", true),
+            ("https://h/?password=&a=b", false),
+            ("Server=h;Password=;User=u", false),
+            ("Password=", false),
+            (r#"{"password": ""}"#, false),
+            ("https://h/?author=x&max_tokens=5&page=2", false),
+            ("mongodb://h/db?authSource=admin&tls=true", false),
+            ("postgres://h/db?sslmode=verify-full&sslkey=/k", false),
+            ("password: at least eight characters", false),
+            ("ask for the password", false),
+            ("a==", false),
+            ("=", false),
+        ] {
+            assert_eq!(is_secret("VALUE", value), expected, "{value}");
         }
     }
 
