@@ -16,6 +16,8 @@ pub struct UnitSupervision {
     pub notes: Vec<String>,
     /// The services that have to be up before, in the order of the Procfile.
     pub needs: Vec<String>,
+    /// Those of them that do one thing and end.
+    pub needed_ends: Vec<String>,
     /// Whether the instance does one thing and ends.
     pub is_one_shot: bool,
     /// The value of `Restart=`.
@@ -36,6 +38,8 @@ impl UnitSupervision {
         let supervision = &process.supervision;
         let of = |process| move |instance| name(app, process, instance);
         let needs = app.needed(supervision).flat_map(|needed| needed.instances.iter().map(of(needed)));
+        let ends = app.needed(supervision).filter(|needed| needed.supervision.kind == Kind::OneShot);
+        let ends = ends.flat_map(|needed| needed.instances.iter().map(of(needed)));
         let unplaced = |why| Some(Note::Unplaced(why));
         let why = |aspect: Aspect<'_>| match aspect {
             Aspect::Release => unplaced("nothing but a person starts the release phase"),
@@ -61,6 +65,7 @@ impl UnitSupervision {
         UnitSupervision {
             notes: notes(app, process, why),
             needs: needs.collect(),
+            needed_ends: ends.collect(),
             is_one_shot: supervision.kind == Kind::OneShot,
             restart: match supervision.again() {
                 Again::Never => "no",
@@ -80,5 +85,34 @@ fn has_end(ready: &Readiness) -> bool {
     match ready.sign {
         Sign::Notify | Sign::Probe(Probe::Port | Probe::Http { .. } | Probe::Exec(_)) => true,
         Sign::Log(_) => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::export::app::tests::supervised;
+    use crate::export::{Format, Templates, render};
+
+    /// An end of what is required stops what requires it, and its restart is a restart of that too (systemd.unit(5),
+    /// "Requires="): a crash of a database would end healthy workers, and count against their limit of starts.
+    #[test]
+    fn only_what_ends_by_itself_is_required() {
+        for format in [Format::Systemd, Format::Quadlet] {
+            let mut files = render(format, &supervised(), &Templates::built_in()).unwrap();
+            files.retain(|file| file.path.extension().is_some_and(|extension| extension != "target"));
+            let is_need = |line: &&str| line.starts_with("Requires=") || line.starts_with("Wants=");
+            let found: BTreeSet<_> =
+                files.iter().flat_map(|file| file.content.lines().filter(is_need)).collect();
+            let expected = BTreeSet::from([
+                "Requires=shop-migrate-1.service",
+                "Wants=shop-cache-1.service",
+                "Wants=shop-cache-2.service",
+                "Wants=shop-work-1.service",
+            ]);
+            assert_eq!(found, expected, "{format}");
+        }
     }
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use procman::export::app::Port;
 use procman::export::template::Templates;
 use procman::export::{App, Instance, Process, Supervision, systemd};
-use procman::policy::Policy;
+use procman::policy::{Need, Policy};
+use procman::procfile::ProcessType;
 
 use crate::support::{self, is_installed, skipped, wait_until};
 
@@ -136,6 +137,32 @@ fn whatever_a_text_is_it_reaches_the_process() {
     }
 }
 
+#[test]
+fn a_crash_of_what_is_needed_ends_nothing_else() {
+    if !has_manager() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let name = format!("procman-test-crash-{}", std::process::id());
+    let mut app = app(&name, directory.path(), directory.path());
+    for process in &mut app.processes {
+        process.command = "exec sleep 1000".to_owned();
+        process.instances.truncate(1);
+    }
+    let [needed, other] = &mut app.processes[..] else { panic!("there are two types") };
+    other.supervision.needs = vec![Need::Process(ProcessType::new(&needed.name).unwrap())];
+    let units = write(&app, &directory.path().join("units"));
+    let linked = Linked { target: format!("{name}.target"), units };
+    linked.begin();
+    let [needed, other] = ["web-1", "a-b_c-1"].map(|service| format!("{name}-{service}.service"));
+    wait_until("both run", || linked.active() == 2);
+    let before = shown(&other, "MainPID");
+
+    systemctl(&["kill", "--signal=KILL", &needed]);
+    wait_until("it runs again", || shown(&needed, "NRestarts") == "1" && linked.active() == 2);
+    assert_eq!(shown(&other, "MainPID"), before);
+}
+
 /// Returns whether there is a manager of the user's that takes units; says why a test is left out where there is none.
 pub fn has_manager() -> bool {
     let output = Command::new("systemctl").args(["--user", "show-environment"]).output();
@@ -188,6 +215,12 @@ impl Drop for Linked {
 fn systemctl(arguments: &[&str]) {
     let output = Command::new("systemctl").arg("--user").args(arguments).output().unwrap();
     assert!(output.status.success(), "systemctl {arguments:?}: {}", said(&output));
+}
+
+/// Returns what the manager knows of a service under this name.
+fn shown(service: &str, property: &str) -> String {
+    let command = ["--user", "show", "--value", "--property", property, service];
+    said(&Command::new("systemctl").args(command).output().unwrap()).trim().to_owned()
 }
 
 /// Returns an app with two types, whose processes write into a directory.
