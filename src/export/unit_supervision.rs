@@ -26,6 +26,8 @@ pub struct UnitSupervision {
     pub stop_signal: String,
     /// Whether that is another than SIGTERM.
     pub is_other_signal: bool,
+    /// That signal, if to die of it is a failure to systemd and yet what happens to one that is asked to end.
+    pub deadly_signal: Option<String>,
     /// Whether it says by sd_notify(3) that it is ready.
     pub notifies: bool,
     /// How long its start may take, where something is said of when it is ready.
@@ -74,10 +76,22 @@ impl UnitSupervision {
             },
             stop_signal: signal_word(supervision.stop_signal),
             is_other_signal: supervision.stop_signal != Signal::TERM,
+            deadly_signal: deadly_signal(process),
             notifies: ready.is_some_and(|ready| ready.sign == Sign::Notify),
             start_timeout: ready.filter(|ready| has_end(ready)).map(|ready| timeout(ready.deadline, 0)),
         }
     }
+}
+
+/// Returns the signal that a long-lived instance is asked to end by, if systemd does not take dying of it for a good end
+/// by itself (systemd.service(5), "SuccessExitStatus="). A one-shot that dies of it has not done what it should.
+///
+/// It is always a name: a number would be a status.
+fn deadly_signal(process: &Process) -> Option<String> {
+    const GOOD: [&str; 4] = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"];
+    let name = process.supervision.stop_signal.to_string();
+    let is_asked = process.supervision.kind == Kind::LongLived;
+    (is_asked && name.starts_with("SIG") && !GOOD.contains(&&*name)).then_some(name)
 }
 
 /// Returns whether the start of one that is ready by this sign has an end of its own.
@@ -93,8 +107,11 @@ fn has_end(ready: &Readiness) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use crate::export::app::tests::supervised;
+    use super::deadly_signal;
+    use crate::export::app::tests::{supervised, torture};
     use crate::export::{Format, Templates, render};
+    use crate::policy::Kind;
+    use crate::process::Signal;
 
     /// An end of what is required stops what requires it, and its restart is a restart of that too (systemd.unit(5),
     /// "Requires="): a crash of a database would end healthy workers, and count against their limit of starts.
@@ -113,6 +130,24 @@ mod tests {
                 "Wants=shop-work-1.service",
             ]);
             assert_eq!(found, expected, "{format}");
+        }
+    }
+
+    #[test]
+    fn who_dies_of_the_signal_that_asks_it_to_end_has_not_failed() {
+        let mut process = torture().processes.remove(0);
+        for (signal, kind, expected) in [
+            ("TERM", Kind::LongLived, None),
+            ("INT", Kind::LongLived, None),
+            ("QUIT", Kind::LongLived, Some("SIGQUIT")),
+            ("USR1", Kind::LongLived, Some("SIGUSR1")),
+            ("RTMIN", Kind::LongLived, Some("SIGRTMIN")),
+            ("RTMIN+2", Kind::LongLived, Some("SIGRTMIN+2")),
+            ("QUIT", Kind::OneShot, None),
+        ] {
+            process.supervision.stop_signal = signal.parse::<Signal>().unwrap();
+            process.supervision.kind = kind;
+            assert_eq!(deadly_signal(&process).as_deref(), expected, "{signal} {kind:?}");
         }
     }
 }
