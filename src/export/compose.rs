@@ -146,7 +146,7 @@ fn note(supervision: &Supervision, aspect: Aspect<'_>, has_release: bool) -> Opt
         | Aspect::StopSignal(_)
         | Aspect::OneShot
         | Aspect::Needs
-        | Aspect::Status => None,
+        | Aspect::Status(..) => None,
     }
 }
 

@@ -364,7 +364,13 @@ fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
         Aspect::Services => Some("Kubernetes waits for nothing; `procman wait` can, before the command"),
         Aspect::Ready(Sign::Notify | Sign::Log(_)) => Some("the kubelet asks, and is not told"),
         Aspect::Ready(Sign::Probe(probe)) | Aspect::Health(Health { probe, .. }) => elsewhere(probe),
-        Aspect::Status => Some("every status from 200 to 399 is right"),
+        Aspect::Status(probe, _) if elsewhere(probe).is_some() => None,
+        Aspect::Status(_, status) if probes::IS_WELL.contains(&status) => {
+            Some("every status from 200 to 399 is right")
+        }
+        Aspect::Status(..) => {
+            Some("to the kubelet every status but 200 to 399 is a failure, so the port alone is asked")
+        }
         Aspect::Budget => Some("a Deployment has no limit, only ever longer pauses"),
         Aspect::StopsAll => Some("the end of one leaves the others alone"),
         Aspect::Restart(Restart::Always) | Aspect::Terminal | Aspect::OneShot => None,

@@ -117,7 +117,7 @@ fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
         Aspect::Budget => Some("launchd has no limit"),
         Aspect::StopsAll => Some("the end of one leaves the others alone"),
         Aspect::Terminal => Some("what is written goes to a file"),
-        Aspect::Restart(_) | Aspect::OneShot | Aspect::Status => None,
+        Aspect::Restart(_) | Aspect::OneShot | Aspect::Status(..) => None,
     }
 }
 

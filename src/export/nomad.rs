@@ -308,7 +308,13 @@ fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
         Aspect::Services => Some("Nomad waits for nothing; `procman wait` can, before the command"),
         Aspect::Ready(Sign::Notify | Sign::Log(_)) => Some("Nomad asks, and is not told"),
         Aspect::Ready(Sign::Probe(probe)) | Aspect::Health(Health { probe, .. }) => unchecked(probe),
-        Aspect::Status => Some("every status below 400 is right"),
+        Aspect::Status(probe, _) if !asks_own_port(probe) => None,
+        Aspect::Status(_, status) if checks::IS_WELL.contains(&status) => {
+            Some("every status below 400 is right")
+        }
+        Aspect::Status(..) => {
+            Some("to Nomad every status from 400 on is a failure, so the port alone is asked")
+        }
         Aspect::StopSignal(signal) if !is_named(signal) => Some("Nomad knows signals by their names alone"),
         Aspect::StopsAll => Some("the end of one leaves the others alone"),
         Aspect::Restart(Restart::Never | Restart::Always)

@@ -141,7 +141,7 @@ fn unplaced(format: Format, aspect: Aspect<'_>) -> Option<&'static str> {
         Aspect::Budget => Some("what has failed is started again without an end"),
         Aspect::StopsAll => Some("the end of one leaves the others alone"),
         Aspect::Terminal => Some("what is written goes to a log"),
-        Aspect::Restart(_) | Aspect::StopSignal(_) | Aspect::OneShot | Aspect::Status => None,
+        Aspect::Restart(_) | Aspect::StopSignal(_) | Aspect::OneShot | Aspect::Status(..) => None,
     }
 }
 

@@ -74,8 +74,8 @@ pub enum Aspect<'a> {
     Ready(&'a Sign),
     /// How one is known to be well.
     Health(&'a Health),
-    /// Which status of HTTP is right.
-    Status,
+    /// Which status of HTTP is right to this probe.
+    Status(&'a Probe, u16),
 }
 
 impl Supervision {
@@ -174,9 +174,7 @@ impl Supervision {
         }
         aspects.extend(self.ready.as_ref().map(|ready| Aspect::Ready(&ready.sign)));
         aspects.extend(self.health.as_ref().map(Aspect::Health));
-        if self.probes().any(has_status) {
-            aspects.push(Aspect::Status);
-        }
+        aspects.extend(self.probes().filter_map(|probe| Some(Aspect::Status(probe, status(probe)?))));
         aspects
     }
 
@@ -230,7 +228,7 @@ pub fn notes<N: Into<Note>>(
         (true, Aspect::Needs | Aspect::StopsAll) => Some(Note::Unplaced("it runs before the rest")),
         (true, Aspect::Ready(_)) => Some(Note::Unplaced("it is ready when it has ended well")),
         (true, Aspect::Health(_)) => Some(Note::Unplaced("it ends by itself")),
-        (true, Aspect::Status) => None,
+        (true, Aspect::Status(..)) => None,
         (true | false, aspect) => why(aspect).map(Into::into),
     };
     let line = |what: &str, note: Note| match note {
@@ -241,6 +239,8 @@ pub fn notes<N: Into<Note>>(
     for aspect in supervision.aspects(app) {
         lines.extend(why(aspect).map(|why| line(&words(aspect, app, supervision), why)));
     }
+    // Two probes may be asked alike.
+    lines.dedup();
     for name in supervision.lacking(app).filter(|name| !is_phase(name)) {
         lines.push(line(&format!("the need for {name}"), Note::Unplaced("this formation has none")));
     }
@@ -273,14 +273,15 @@ fn words(aspect: Aspect<'_>, app: &App, supervision: &Supervision) -> String {
         Aspect::Ready(Sign::Probe(Probe::Http { .. })) => "`ready` over HTTP".to_owned(),
         Aspect::Ready(Sign::Probe(Probe::Exec(_))) => "`ready` by a command".to_owned(),
         Aspect::Health(_) => "`health`".to_owned(),
-        Aspect::Status => "`status`".to_owned(),
+        Aspect::Status(_, status) => format!("`status = {status}`"),
     }
 }
 
-fn has_status(probe: &Probe) -> bool {
+/// Returns the status that somebody has said is right.
+fn status(probe: &Probe) -> Option<u16> {
     match probe {
-        Probe::Http { status, .. } => status.is_some(),
-        Probe::Port | Probe::Exec(_) => false,
+        Probe::Http { status, .. } => *status,
+        Probe::Port | Probe::Exec(_) => None,
     }
 }
 
@@ -304,7 +305,7 @@ mod tests {
     use super::{Again, Supervision, is_named, notes, signal_word};
     use crate::export::app::tests::{supervised, torture};
     use crate::export::{Format, Templates, nomad, render};
-    use crate::policy::{Kind, Need, NoEndpoint, Policy, Probe, Readiness, Restart, Service, Sign};
+    use crate::policy::{Health, Kind, Need, NoEndpoint, Policy, Probe, Readiness, Restart, Service, Sign};
     use crate::process::Signal;
 
     #[test]
@@ -413,6 +414,43 @@ mod tests {
         let error = refusal(Format::Nomad, Probe::Http { target: "/${A}".to_owned(), status: None });
         let why = "Nomad would put a variable in the place of `${` in it";
         assert_eq!(error, format!("a probe of `web` cannot be written for nomad: {why}"));
+    }
+
+    #[test]
+    fn who_is_well_with_a_status_that_others_take_for_a_failure_is_not_killed_for_it() {
+        for (target, status, kubernetes, nomad) in [
+            ("/h", None, "httpGet", "http"),
+            ("/h", Some(204), "httpGet", "http"),
+            ("/h", Some(399), "httpGet", "http"),
+            ("/h", Some(401), "tcpSocket", "tcp"),
+            ("/h", Some(503), "tcpSocket", "tcp"),
+            ("http://localhost:9000/h", Some(204), "httpGet", ""),
+            ("http://localhost:9000/h", Some(503), "tcpSocket", ""),
+        ] {
+            let mut app = torture();
+            app.processes.truncate(1);
+            let time = Duration::from_secs(1);
+            let probe = Probe::Http { target: target.to_owned(), status };
+            app.processes[0].supervision.health =
+                Some(Health { probe, interval: time, timeout: time, failures: 3 });
+            let text = |format| {
+                let files = render(format, &app, &Templates::built_in()).unwrap();
+                files.into_iter().map(|file| file.content).collect::<String>()
+            };
+            let said = format!("{target} {status:?}");
+            let objects = text(Format::Kubernetes);
+            let is_asked = objects.contains(&format!("livenessProbe:\n          {kubernetes}:"));
+            let job = text(Format::Nomad);
+            let check = if nomad.is_empty() { String::new() } else { format!("type = \"{nomad}\"") };
+            let health = job.split_once(r#"name = "health""#).map_or("", |(_, rest)| rest);
+            assert!(is_asked && health.contains(&check), "{said}\n{objects}\n{job}");
+            let is_named = |text: &str| text.contains("so the port alone is asked");
+            assert_eq!(
+                (is_named(&objects), is_named(&job)),
+                (kubernetes != "httpGet", nomad == "tcp"),
+                "{said}"
+            );
+        }
     }
 
     #[test]

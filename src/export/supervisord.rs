@@ -188,7 +188,7 @@ fn note(kind: Kind, aspect: Aspect<'_>) -> Option<Note> {
         Aspect::Restart(Restart::Never | Restart::OnFailure | Restart::Always)
         | Aspect::StopSignal(_)
         | Aspect::OneShot
-        | Aspect::Status => None,
+        | Aspect::Status(..) => None,
     };
     unplaced.map(Note::Unplaced)
 }

@@ -61,7 +61,7 @@ impl UnitSupervision {
             | Aspect::OneShot
             | Aspect::Needs
             | Aspect::Ready(Sign::Notify)
-            | Aspect::Status => None,
+            | Aspect::Status(..) => None,
         };
         let ready = supervision.ready.as_ref();
         UnitSupervision {

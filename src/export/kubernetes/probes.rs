@@ -1,5 +1,7 @@
 //! The probes of a container: those that its type's policy says, and in their place a look at its port if it has one.
 
+use std::ops::Range;
+
 use crate::export::app::Port as Listens;
 use crate::export::kubernetes::PORT;
 use crate::export::kubernetes::objects::{Exec, HttpGet, Look, Port, Probe, TcpSocket};
@@ -7,6 +9,9 @@ use crate::export::probe::{Address, address};
 use crate::export::unit::seconds;
 use crate::export::{Process, quote};
 use crate::policy;
+
+/// Every status that the kubelet takes for a good answer.
+pub const IS_WELL: Range<u16> = 200..400;
 
 /// The three kinds of probes.
 pub struct Probes {
@@ -65,11 +70,18 @@ fn look(probe: &policy::Probe, process: &Process) -> Option<Look> {
     };
     match probe {
         policy::Probe::Port => Some(Look::TcpSocket(TcpSocket { port: own })),
-        policy::Probe::Http { target, .. } => match address(target) {
-            Address::Own { path } => Some(Look::HttpGet(HttpGet { path: path.to_owned(), port: own })),
-            Address::Here { port, path } => Some(Look::HttpGet(HttpGet { path, port: Port::Number(port) })),
-            Address::Elsewhere => None,
-        },
+        policy::Probe::Http { target, status } => {
+            let (port, path) = match address(target) {
+                Address::Own { path } => (own, path.to_owned()),
+                Address::Here { port, path } => (Port::Number(port), path),
+                Address::Elsewhere => return None,
+            };
+            Some(match status {
+                // It would be killed for being well.
+                Some(status) if !IS_WELL.contains(status) => Look::TcpSocket(TcpSocket { port }),
+                Some(_) | None => Look::HttpGet(HttpGet { path, port }),
+            })
+        }
         // As the command of a container it is looked through for variables.
         policy::Probe::Exec(command) => {
             let command = ["/bin/sh".to_owned(), "-c".to_owned(), quote::kubernetes(command)];

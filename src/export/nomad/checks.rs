@@ -1,5 +1,6 @@
 //! The checks of a group's service: those that its type's policy says, or else that its port is listened on.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use hcl::Block;
@@ -9,6 +10,9 @@ use crate::export::nomad::{FORMAT, text};
 use crate::export::probe::{Address, address};
 use crate::export::{ExportError, Process, unit};
 use crate::policy::{Probe, Readiness};
+
+/// Every status that Nomad takes for a good answer.
+pub const IS_WELL: Range<u16> = 0..400;
 
 /// Returns the checks, at least one.
 pub fn of(process: &Process) -> Result<Vec<Block>, ExportError> {
@@ -47,7 +51,11 @@ fn check(
     let check = Block::builder("check").add_attribute(("name", name));
     let check = match probe {
         Probe::Port => check.add_attribute(("type", "tcp")),
-        Probe::Http { target, .. } => match address(target) {
+        Probe::Http { target, status } => match address(target) {
+            // It would be killed for being well.
+            Address::Own { .. } if status.is_some_and(|status| !IS_WELL.contains(&status)) => {
+                check.add_attribute(("type", "tcp"))
+            }
             Address::Own { path } => {
                 check.add_attribute(("type", "http")).add_attribute(("path", own_path(process, path)?))
             }

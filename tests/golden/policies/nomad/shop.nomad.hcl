@@ -9,7 +9,6 @@
 # procman: `needs` (cache, migrate) of web has no place here: Nomad starts everything at once, and once more what has failed for want of it
 # procman: `needs` (DATABASE_URL) of web has no place here: Nomad waits for nothing; `procman wait` can, before the command
 # procman: `health` of web has no place here: Nomad's own checks ask the service's port alone
-# procman: `status` of web has no place here: every status below 400 is right
 # procman: `restart = "on-failure"` of cache has no place here: Nomad starts again what has ended well, too
 # procman: `on-exit = "stop-all"` of work has no place here: the end of one leaves the others alone
 # procman: `stop-signal` of work has no place here: Nomad knows signals by their names alone
