@@ -384,7 +384,8 @@ fn release_comment(app: &str, environment: Environment<'_>) -> String {
     };
     let config = if environment.has_config { "  kubectl apply -f configmap.yaml\n" } else { "" };
     format!(
-        "\n{secret}Kubernetes starts everything at once. To have the release phase first, as it should be:\n{config}  \
+        "\n{secret}Kubernetes starts everything at once. To have the release phase first, as it should be (with a\n\
+         directory of your own in place of the dot, if you have one: see kustomization.yaml):\n{config}  \
          kubectl delete job {app}-{RELEASE} --ignore-not-found\n  \
          kubectl apply -k . -l app.kubernetes.io/component={RELEASE}\n  \
          kubectl wait --for=condition=complete --timeout=10m job/{app}-{RELEASE}\n  \
@@ -404,10 +405,14 @@ fn kustomization_comment(has_secrets: bool, app: &str) -> String {
     let mut comment = format!(
         "\nTo run it: kubectl apply -k .\n\
          After a change of configmap.yaml: kubectl rollout restart deployment -l app.kubernetes.io/name={app}\n\
-         To run another image: kustomize edit set image {app}=REGISTRY/NAME:TAG, or an overlay.\n"
+         \n\
+         The next export undoes what is changed here. To run another image, have a kustomization.yaml of your own in a\n\
+         directory beside this one, and apply that directory instead:\n  \
+         resources: [../THIS_DIRECTORY]\n  \
+         images: [{{name: {app}, newName: REGISTRY/NAME, newTag: \"TAG\"}}]\n"
     );
     if has_secrets {
-        comment.push_str("The Secret has to be there before: see secret.example.yaml.\n");
+        comment.push_str("\nThe Secret has to be there before: see secret.example.yaml.\n");
     }
     comment
 }

@@ -421,6 +421,31 @@ fn kustomize_builds_what_was_meant() {
     }
 }
 
+/// What an export writes is for the next one to overwrite.
+#[test]
+fn an_overlay_has_another_image_and_leaves_the_export_alone() {
+    let build: (&str, &[&str]) = if Command::new("kustomize").arg("version").output().is_ok() {
+        ("kustomize", &["build"])
+    } else if has("kubectl", &["version", "--client"]) {
+        ("kubectl", &["kustomize"])
+    } else {
+        return;
+    };
+    let exported = Exported::without(kustomize_refuses, kubernetes::render);
+    let told = std::fs::read_to_string(exported.root().join("kustomization.yaml")).unwrap();
+    let told = told.lines().filter_map(|line| line.strip_prefix("#   "));
+    let (base, parent) = (exported.root().file_name().unwrap(), exported.root().parent().unwrap());
+    let overlay = told.map(|line| format!("{line}\n")).collect::<String>();
+    let overlay = overlay.replace("THIS_DIRECTORY", base.to_str().unwrap());
+    let overlay = overlay.replace("REGISTRY/NAME", "registry.example/shop").replace("TAG", "1");
+    let directory = tempfile::tempdir_in(parent).unwrap();
+    std::fs::write(directory.path().join("kustomization.yaml"), &overlay).unwrap();
+    let output = Command::new(build.0).args(build.1).arg(directory.path()).output().unwrap();
+    let built = String::from_utf8_lossy(&[&*output.stdout, &*output.stderr].concat()).into_owned();
+    assert!(built.contains("image: registry.example/shop:1"), "{overlay}\n{built}");
+    assert!(!built.contains("image: my-shop"), "{built}");
+}
+
 #[test]
 fn the_schemas_of_kubernetes_know_every_field() {
     if has("kubernetes-validate", &["--version"]) {
