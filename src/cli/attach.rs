@@ -9,12 +9,11 @@ use crate::cli::args::{self, Common};
 use crate::cli::client::{self, Connection};
 use crate::cli::error::Failure;
 use crate::cli::keys::{self, DetachKey, Search};
-use crate::cli::screen::Watch;
 use crate::control::protocol::{Answer, Request, Size, Typed};
 use crate::control::wire::{self, Lines};
 use crate::quote::escaped;
 use crate::sys::stdio::write_stderr;
-use crate::sys::terminal::{self, Hold, Missing, Notice, Notices, Saved, Screen, Wanted};
+use crate::sys::terminal::{self, Hold, Missing, Notice, Notices, Saved, Screen, Wanted, Watch};
 
 /// How much may wait to be sent before what is typed is dropped. It is still read, for the keys that detach.
 const UNSENT: usize = 64 * 1024;
@@ -100,7 +99,7 @@ fn take_terminal(
         search: Search::new(keys),
         unsent: Vec::new(),
         line: Line::Fresh,
-        watch: Watch::new(),
+        watch: Watch::begin(),
     };
     let left = session.relay(saved, notices);
     saved.restore(session.watch.screen());

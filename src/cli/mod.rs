@@ -22,7 +22,6 @@ mod logs;
 mod ps;
 mod ready;
 mod run;
-mod screen;
 mod since;
 mod start;
 mod table;

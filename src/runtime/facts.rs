@@ -8,7 +8,7 @@ use crate::process::{Sender, Signal};
 use crate::runtime::Runtime;
 use crate::runtime::pump::Note;
 use crate::supervisor::{Event, Receiver};
-use crate::sys::link::{Link, Peer};
+use crate::sys::link::{FromSupervisor, Link, Peer};
 use crate::sys::ready::Ready;
 use crate::sys::signals::{self, Received};
 use crate::sys::stdio;
@@ -30,6 +30,10 @@ impl Runtime<'_> {
             Note::Found(stream) => {
                 let found = self.instances.iter().filter(|(_, live)| live.stream == stream);
                 found.map(|(id, live)| Event::Ready { id: id.clone(), pid: live.group }).collect()
+            }
+            Note::Terminal(hold) => {
+                self.tell_guard(FromSupervisor::Terminal(hold));
+                Vec::new()
             }
             Note::Failed(error) => {
                 let reason = stdio::plain(&error);

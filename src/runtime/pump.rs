@@ -273,6 +273,7 @@ impl Worker {
         let obeyed = self.obey();
         if obeyed == Progress::Done {
             self.write();
+            self.sink.put_terminal_back();
             return Progress::Done;
         }
         let read = self.read_ready();

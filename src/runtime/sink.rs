@@ -13,6 +13,7 @@ use crate::runtime::pump::Note;
 use crate::sys::child::grow_pipe;
 use crate::sys::logfile::LogFile;
 use crate::sys::stdio::write_stdout;
+use crate::sys::terminal::{self, Hold, Watch};
 
 /// A size of batches for which the pipe that standard output may be is made larger.
 struct Step {
@@ -101,6 +102,8 @@ pub struct Sink {
     large_batches: [u32; STEPS.len()],
     /// The file that standard output is, if procman has opened one.
     log_file: Option<LogFile>,
+    /// Over the terminal that standard output is, if it understands sequences.
+    watch: Option<Watch>,
     tally: Arc<Tally>,
     notes: UnboundedSender<Note>,
 }
@@ -142,6 +145,7 @@ impl Sink {
             held: 0,
             large_batches: [0; STEPS.len()],
             log_file,
+            watch: terminal::understands_sequences().then(Watch::begin),
             tally,
             notes,
         }
@@ -157,11 +161,32 @@ impl Sink {
 
     /// Writes a batch, however long the reader takes. `held` more bytes have been read, and wait for it.
     pub fn write(&mut self, batch: &[u8], held: usize) {
+        self.look(batch);
         let mut rest = batch;
         while !rest.is_empty() {
             let (piece, later) = rest.split_at(self.fitting(rest));
             self.write_piece(piece, held + later.len());
             rest = later;
+        }
+    }
+
+    /// Looks for what is about to happen to the terminal. Whoever has to put it back if this process cannot has to know.
+    fn look(&mut self, batch: &[u8]) {
+        let Some(watch) = &mut self.watch else { return };
+        let before = watch.hold();
+        watch.take(batch);
+        if watch.hold() != before {
+            let _ = self.notes.send(Note::Terminal(watch.hold()));
+        }
+    }
+
+    /// Undoes what has happened to the terminal. Nothing is to be written afterwards.
+    pub fn put_terminal_back(&mut self) {
+        if let Some(Hold::Taken(screen)) = self.watch.take().map(|watch| watch.hold()) {
+            let reset = terminal::reset(screen);
+            if self.write_all(reset.as_bytes()).is_empty() {
+                let _ = self.notes.send(Note::Terminal(Hold::Free));
+            }
         }
     }
 

@@ -26,7 +26,7 @@ use crate::sys::service_manager::ServiceManager;
 use crate::sys::signals::{self, Received, Signals};
 use crate::sys::startup::{self, Hangup};
 use crate::sys::stdio::write_stderr_unless_stuck;
-use crate::sys::terminal::{Custody, Notice};
+use crate::sys::terminal::{self, Custody, Hold, Notice};
 use crate::sys::wait::exit_of;
 
 /// Which of the two processes this one is, once they are two.
@@ -117,7 +117,8 @@ fn keep_guard(kind: Ward, lines: Lines, ward: Pid, hangup: Hangup, grace: Durati
         let _ = signals::signal_process(ward, Signal::KILL);
     })?;
     let cleanup = Cleanup::new(census::own_pid());
-    Ok(Guard { kind, link, custody, manager, signals, ward, grace, stop: None, cleanup }.watch())
+    let terminal = Hold::Free;
+    Ok(Guard { kind, link, custody, terminal, manager, signals, ward, grace, stop: None, cleanup }.watch())
 }
 
 struct Guard {
@@ -126,6 +127,8 @@ struct Guard {
     link: Option<Link>,
     /// Of the terminal, if the supervisor uses that.
     custody: Option<Custody>,
+    /// What instances have made of the terminal that their lines are shown on.
+    terminal: Hold,
     /// Who has started procman, and wants to know how it is.
     manager: Option<ServiceManager>,
     signals: Signals,
@@ -182,6 +185,8 @@ impl Guard {
         // The last words of the supervisor may say until when what is left may take.
         self.listen();
         self.custody.iter_mut().for_each(Custody::put_back);
+        // The supervisor has, unless it was killed or could not write any more.
+        terminal::put_back(self.terminal);
         if let Exit::Signal(signal) = exit
             && self.kind == Ward::Supervisor
         {
@@ -232,6 +237,7 @@ impl Guard {
                 FromSupervisor::GroupEnded(leader) => self.cleanup.remove_group(leader),
                 FromSupervisor::TerminateEscapees => self.cleanup.terminate_escapees(self.ward),
                 FromSupervisor::LeaveStderr => daemon::leave_stderr(),
+                FromSupervisor::Terminal(hold) => self.terminal = hold,
                 FromSupervisor::Announce(news) => {
                     self.manager.iter_mut().for_each(|manager| manager.tell(news));
                 }
@@ -272,7 +278,9 @@ impl Guard {
         // It may have been continued in the meantime; then nobody would continue the guard.
         if census::process(self.ward).is_none_or(|member| member.state == 'T') {
             self.custody.iter_mut().for_each(Custody::lay_down);
+            terminal::put_back(self.terminal);
             signals::stop_self();
+            terminal::take_again(self.terminal);
             self.custody.iter_mut().for_each(|custody| custody.tell(Notice::Continued));
         }
         let _ = signals::signal_process(self.ward, Signal::CONT);

@@ -11,6 +11,7 @@ use crate::process::{Pid, Sender, Signal};
 use crate::sys::ready::Left;
 use crate::sys::service_manager::News;
 use crate::sys::signals::{Received, coalesced};
+use crate::sys::terminal::{Hold, Screen};
 
 /// What the supervisor tells the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum FromSupervisor {
     StopWithin(u32),
     /// procman runs in the background: standard error is what standard output is from now on.
     LeaveStderr,
+    /// This has become of the terminal that standard output is.
+    Terminal(Hold),
     /// The service manager is to be told this.
     Announce(News),
 }
@@ -94,6 +97,9 @@ impl Link {
             FromSupervisor::Announce(News::Stopping) => [7, 0, 0, 0],
             FromSupervisor::Announce(News::Progress { ready, of }) => [8, ready, of, 0],
             FromSupervisor::Announce(News::Alive) => [9, 0, 0, 0],
+            FromSupervisor::Terminal(Hold::Free) => [10, 0, 0, 0],
+            FromSupervisor::Terminal(Hold::Taken(Screen::Ordinary)) => [11, 0, 0, 0],
+            FromSupervisor::Terminal(Hold::Taken(Screen::Alternate)) => [12, 0, 0, 0],
         });
     }
 
@@ -123,6 +129,9 @@ impl Link {
             [7, ..] => Some(FromSupervisor::Announce(News::Stopping)),
             [8, ready, of, _] => Some(FromSupervisor::Announce(News::Progress { ready, of })),
             [9, ..] => Some(FromSupervisor::Announce(News::Alive)),
+            [10, ..] => Some(FromSupervisor::Terminal(Hold::Free)),
+            [11, ..] => Some(FromSupervisor::Terminal(Hold::Taken(Screen::Ordinary))),
+            [12, ..] => Some(FromSupervisor::Terminal(Hold::Taken(Screen::Alternate))),
             _ => None,
         };
         (messages.into_iter().filter_map(meaning).collect(), peer)
@@ -203,6 +212,7 @@ mod tests {
     use crate::process::{Pid, Sender, Signal};
     use crate::sys::service_manager::News;
     use crate::sys::signals::Received;
+    use crate::sys::terminal::{Hold, Screen};
 
     #[test]
     fn messages_arrive_as_they_were_told() {
@@ -224,6 +234,9 @@ mod tests {
             FromSupervisor::Announce(News::Stopping),
             FromSupervisor::Announce(News::Progress { ready: 3, of: 4 }),
             FromSupervisor::Announce(News::Alive),
+            FromSupervisor::Terminal(Hold::Free),
+            FromSupervisor::Terminal(Hold::Taken(Screen::Ordinary)),
+            FromSupervisor::Terminal(Hold::Taken(Screen::Alternate)),
         ];
         told.iter().for_each(|message| supervisor.tell_guard(*message));
         assert_eq!(guard.hear_supervisor(), (Vec::new(), Peer::Present));

@@ -9,6 +9,7 @@
 mod custody;
 mod keeper;
 mod notices;
+mod watch;
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -19,11 +20,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{OutputFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{self, getpgrp, tcgetpgrp};
 
-use crate::sys::stdio::write_stdout;
+use crate::sys::stdio::{stdout_is_terminal, stdout_takes_something, write_stdout};
 
 pub use crate::sys::terminal::custody::Custody;
 pub use crate::sys::terminal::keeper::keep;
 pub use crate::sys::terminal::notices::{Hold, Notice, Notices};
+pub use crate::sys::terminal::watch::Watch;
 
 /// What undoes what a program may have done to a terminal, whatever it was, and leaves the cursor where it is.
 ///
@@ -114,11 +116,7 @@ impl Saved {
     /// then, and would be left without them.
     pub fn restore(&self, screen: Screen) {
         self.restore_settings();
-        let leave = match screen {
-            Screen::Ordinary => "",
-            Screen::Alternate => LEAVE,
-        };
-        let _ = write(format!("{RESET}{leave}").as_bytes());
+        let _ = write(reset(screen).as_bytes());
     }
 
     /// Puts the settings back.
@@ -127,6 +125,39 @@ impl Saved {
             let _ = set(&self.0);
         }
     }
+}
+
+/// Returns what undoes what programs may have done to a terminal that is on this screen.
+pub fn reset(screen: Screen) -> String {
+    let leave = match screen {
+        Screen::Ordinary => "",
+        Screen::Alternate => LEAVE,
+    };
+    format!("{RESET}{leave}")
+}
+
+/// Undoes what programs have done to the terminal, unless it takes nothing.
+pub fn put_back(hold: Hold) {
+    if let Hold::Taken(screen) = hold
+        && stdout_takes_something()
+    {
+        let _ = write(reset(screen).as_bytes());
+    }
+}
+
+/// Goes back to the screen that was left for a while, unless that is somebody else's now.
+pub fn take_again(hold: Hold) {
+    if let Hold::Taken(screen) = hold
+        && is_foreground()
+        && stdout_takes_something()
+    {
+        let _ = enter(screen);
+    }
+}
+
+/// Returns whether standard output is a terminal that understands sequences.
+pub fn understands_sequences() -> bool {
+    stdout_is_terminal() && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
 }
 
 fn set(settings: &Termios) -> io::Result<()> {

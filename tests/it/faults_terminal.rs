@@ -302,6 +302,55 @@ fn the_settings_of_the_terminal_outlive_a_killed_supervisor() {
     assert_eq!(settings("before"), settings("after"));
 }
 
+/// A progress bar that hides the cursor used to leave it hidden, and what draws a screen left the shell on that.
+#[test]
+fn what_instances_make_of_the_terminal_is_undone_behind_the_last_line() {
+    for (text, term, expected) in [
+        ("\\033[?25lbuilding", "xterm", Some("\x1b[0m")),
+        ("\\033[?1049h\\033[?1000h\\033[2Jediting", "xterm", Some("\x1b[?1049l")),
+        ("\\033[?25lbuilding", "dumb", None),
+        ("\\033[1mloud\\033[0m", "xterm", None),
+    ] {
+        let app = App::new(&format!("web: printf '{text}\\n'; echo ready; exec sleep 1000\n"));
+        let mut command = app.procman(&["start", "--no-timestamp", "--no-color"]);
+        command.env("TERM", term);
+        let (running, mut keyboard) = app.run_on_terminal(command);
+        running.wait_for("| ready");
+        keyboard.press("\x03");
+        let end = running.finish();
+        assert_eq!(end.status, Some(0));
+        let (_, after) = end.stdout.split_once("terminated by SIGTERM").unwrap();
+        match expected {
+            Some(last) => {
+                assert!(after.contains("\x1b[?25h") && after.contains("\x1b[?1000l"), "{:?}", end.stdout);
+                assert!(after.ends_with(last), "{:?}", end.stdout);
+            }
+            None => assert!(!after.contains("\x1b["), "{:?}", end.stdout),
+        }
+    }
+}
+
+#[test]
+fn what_instances_make_of_the_terminal_is_undone_for_a_killed_supervisor_too() {
+    let app = App::new("web: printf '\\033[?1049h\\033[?1000h\\033[2J\\n'; echo ready; exec sleep 1000\n");
+    let mut command = app.procman(&["start", "--no-timestamp"]);
+    command.env("TERM", "xterm");
+    let (running, _keyboard) = app.run_on_terminal(command);
+    running.wait_for("ready");
+    // Clients are answered last: the guard has been told by then.
+    app.ask(&["ps"]);
+    kill(running.supervisor(), Signal::SIGSTOP).unwrap();
+    wait_until("the guard stands still", || state(running.pid().as_raw()) == Some('T'));
+    running.wait_for("\x1b[?1049l");
+    kill(running.supervisor(), Signal::SIGKILL).unwrap();
+    running.signal(Signal::SIGCONT);
+    running.wait_for_times("\x1b[?1049l", 2);
+    let end = running.finish();
+    assert_eq!(end.status, Some(137));
+    assert_eq!(end.stdout.matches("\x1b[?25h").count(), 2, "{:?}", end.stdout);
+    app.wait_until_nothing_is_left();
+}
+
 #[test]
 fn under_nohup_a_terminal_that_goes_away_ends_nothing() {
     let app = App::new(&format!("web: trap 'echo still here' USR1; {IDLE_ON}\n"));

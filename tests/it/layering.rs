@@ -61,7 +61,8 @@ const TABLE: &[Row] = &[
         ],
     ),
     // tokio waits for what nix opens; signal_hook where there is no signalfd. jiff reads the time zone of the machine.
-    ("sys", &["process", "quote"], &["jiff", "nix", "signal_hook", "tokio"]),
+    // memchr looks for what changes a terminal.
+    ("sys", &["process", "quote"], &["jiff", "memchr", "nix", "signal_hook", "tokio"]),
     // The pump waits for its pipes with mio, in a thread of its own, and reads the clock with jiff. memchr looks for the
     // line at which a log file ends.
     // The control thread speaks the language of the socket, and quotes what clients have written. What an instance writes

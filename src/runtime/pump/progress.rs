@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::output::StreamKey;
+use crate::sys::terminal::Hold;
 
 /// What the pump has to report.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub enum Note {
     Failed(io::Error),
     /// The log file cannot be begun anew, and grows.
     TooLarge(io::Error),
+    /// This has become of the terminal that standard output is.
+    Terminal(Hold),
     /// Everything that was there to be written is written.
     Drained,
 }
