@@ -126,8 +126,7 @@ impl Clients {
     pub fn part(&mut self, status: i32) {
         match std::mem::replace(self, Clients::Served(None)) {
             Clients::Served(Some(server)) => server.finish(status),
-            Clients::Awaited { listener: Some(listener), .. } => listener.remove(),
-            Clients::Served(None) | Clients::Awaited { listener: None, .. } => {}
+            Clients::Served(None) | Clients::Awaited { .. } => {}
         }
     }
 }

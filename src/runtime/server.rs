@@ -201,7 +201,7 @@ impl Host {
         }
         // Whoever starts procman here next need not wait for those who are told goodbye.
         drop(incoming);
-        listener.into_iter().for_each(Listener::remove);
+        drop(listener);
         let _ = timeout(self.limits.farewell, async { while clients.join_next().await.is_some() {} }).await;
     }
 

@@ -39,7 +39,10 @@ const AGAIN: Duration = Duration::from_millis(2);
 /// How many clients may wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// A socket that listens.
+/// A socket that listens. When this is dropped it stops, and is removed from its directory if it is still this one.
+///
+/// As long as this one is open its number belongs to no other file. What only closes it, such as the end of a process that
+/// has inherited it, leaves it where it is.
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,
@@ -201,12 +204,10 @@ impl Listener {
     pub fn watch(&self) -> Option<Watch> {
         watch::of(self.path.parent()?).ok()
     }
+}
 
-    /// Stops listening, and removes the socket from its directory if it is still this one.
-    ///
-    /// As long as this one is open its number belongs to no other file. What only closes it, such as the end of a
-    /// process that has inherited it, leaves it where it is.
-    pub fn remove(self) {
+impl Drop for Listener {
+    fn drop(&mut self) {
         // Another procman may be about to replace what it found stale.
         let Ok(lock) = lock(&self.directory, PATIENCE_AT_THE_END) else { return };
         if self.is_in_place() {
@@ -437,11 +438,16 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use super::{BindError, ConnectError, Listener, connect, listen_at, listen_in};
+    use super::{BindError, ConnectError, Listener, Node, connect, listen_at, listen_in};
     use crate::sys::{census, files};
 
     fn mode(path: &Path) -> u32 {
         fs::symlink_metadata(path).unwrap().mode() & 0o7777
+    }
+
+    /// Closes a socket as a kill does: it stays where it is.
+    fn kill(mut listener: Listener) {
+        listener.node = Node { device: 0, number: 0 };
     }
 
     #[track_caller]
@@ -463,7 +469,7 @@ mod tests {
         assert_eq!(mode(&directory), 0o700);
         assert_eq!(mode(listener.path()), 0o600);
         connect(listener.path()).unwrap();
-        listener.remove();
+        drop(listener);
         assert!(matches!(connect(&directory.join("a.sock")), Err(ConnectError::Nothing)));
         assert!(directory.is_dir());
     }
@@ -483,8 +489,8 @@ mod tests {
     fn what_is_stale_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
-        drop(listen_at(&path).unwrap());
-        assert!(path.exists(), "closing it is what a kill does");
+        kill(listen_at(&path).unwrap());
+        assert!(path.exists());
         assert!(matches!(connect(&path), Err(ConnectError::Stale)));
         let second = listen_at(&path).unwrap();
         connect(&path).unwrap();
@@ -495,7 +501,7 @@ mod tests {
     fn of_many_at_once_one_wins() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
-        drop(listen_at(&path).unwrap());
+        kill(listen_at(&path).unwrap());
         let barrier = Barrier::new(32);
         let won: Vec<Listener> = thread::scope(|scope| {
             let start = || {
@@ -520,11 +526,11 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert!(!first.is_in_place());
         let second = listen_at(&path).unwrap();
-        first.remove();
+        drop(first);
         assert!(second.is_in_place());
         fs::remove_file(&path).unwrap();
         fs::write(&path, "precious").unwrap();
-        second.remove();
+        drop(second);
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 
@@ -564,7 +570,7 @@ mod tests {
             check(&directory);
         }
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
-        listen_in(&directory, "a.sock").unwrap().remove();
+        listen_in(&directory, "a.sock").unwrap();
         let link = folder.path().join("link");
         symlink(&directory, &link).unwrap();
         check(&link);
@@ -604,9 +610,9 @@ mod tests {
         assert_eq!(mode(&path), 0o600);
         connect(&path).unwrap();
         check_taken(listen_at(&path));
-        drop(listener);
+        kill(listener);
         assert!(matches!(connect(&path), Err(ConnectError::Stale)));
-        listen_at(&path).unwrap().remove();
+        listen_at(&path).unwrap();
         assert!(matches!(connect(&path), Err(ConnectError::Nothing)));
         let name = directory.join("y".repeat(200));
         assert!(matches!(listen_at(&name), Err(BindError::TooLong { .. })));
@@ -640,7 +646,7 @@ mod tests {
             // That of somebody else stays, dead or alive.
             assert!(matches!(listen_at(&path), Err(BindError::Occupied { .. })));
         });
-        drop(listener);
+        kill(listener);
         super::as_user(65534, || {
             assert!(matches!(listen_at(&path), Err(BindError::Occupied { .. })));
         });
@@ -678,7 +684,7 @@ mod tests {
             });
             let until = Instant::now() + Duration::from_millis(100);
             while Instant::now() < until {
-                listen_at(&path).unwrap().remove();
+                listen_at(&path).unwrap();
             }
             is_over.store(true, Ordering::Relaxed);
             assert!(watcher.join().unwrap() > 0, "it has been looked at");
@@ -696,7 +702,7 @@ mod tests {
             assert!(!path.exists());
             // As the end of a process does it.
             drop(directory);
-            binding.join().unwrap().unwrap().remove();
+            binding.join().unwrap().unwrap();
         });
     }
 }

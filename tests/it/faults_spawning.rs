@@ -108,6 +108,7 @@ fn a_root_that_vanishes_before_the_first_spawn_is_named() {
 #[track_caller]
 fn check_refused(app: &App, end: &End, limit: &str) {
     app.assert_nothing_is_left();
+    assert!(!app.socket().exists());
     let started = end.stdout.matches("started with").count();
     assert!((1..10).contains(&started), "{end:?}");
     let words = format!(
@@ -158,6 +159,7 @@ fn more_instances_than_open_files_allow_are_refused_before_the_first() {
     let told = end.stderr.strip_prefix("procman: 40 instances need ").unwrap();
     let needed = told.strip_suffix(" open files, and the limit is 24\n").unwrap().parse().unwrap();
     assert_eq!((end.status, end.stdout.as_str()), (Some(1), ""));
+    assert!(!app.socket().exists());
     // The number is true.
     assert_eq!(limited(needed - 1).finish().status, Some(1));
     let running = limited(needed);
