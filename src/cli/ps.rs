@@ -11,8 +11,8 @@ use crate::cli::print;
 use crate::cli::table::{self, Before};
 use crate::control::protocol::Formation;
 use crate::control::wire;
-use crate::sys::stdio::{stdout_is_terminal, write_stderr};
-use crate::sys::terminal;
+use crate::sys::stdio::write_stderr;
+use crate::sys::terminal::{self, TerminalSize};
 
 /// How often it looks.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ fn text(formation: &Formation, before: Option<&Before>, json: bool) -> String {
 ///
 /// Nothing of the terminal is changed for that, so whatever ends this leaves it as it was.
 fn watch(path: &Path, mut formation: Formation, json: bool) -> Result<i32, Failure> {
-    let redraws = stdout_is_terminal() && !json;
+    let redraws = terminal::understands_sequences() && !json;
     // The first look has nothing before it, but has the same columns.
     let mut before = Before { ago: f64::INFINITY, used: Default::default() };
     let mut first = true;
@@ -45,7 +45,7 @@ fn watch(path: &Path, mut formation: Formation, json: bool) -> Result<i32, Failu
         let table = text(&formation, Some(&before), json);
         let clear = if first { "\x1b[H\x1b[2J" } else { "\x1b[H" };
         first = false;
-        print(&if redraws { format!("{clear}{}", over(&table)) } else { table })?;
+        print(&if redraws { format!("{clear}{}", over(&table, terminal::size())) } else { table })?;
         if !redraws && !json {
             print("\n")?;
         }
@@ -63,15 +63,43 @@ fn watch(path: &Path, mut formation: Formation, json: bool) -> Result<i32, Failu
     }
 }
 
-/// Returns the table so that it covers another one, and no more of it than the terminal has room for.
-fn over(table: &str) -> String {
-    let room = terminal::size().map_or(usize::MAX, |size| usize::from(size.rows).saturating_sub(1));
+/// Returns the table so that it covers another one, and no more of it than the terminal has room for: a line that is
+/// wider would take two of its rows, and the heading would scroll away.
+fn over(table: &str, size: Option<TerminalSize>) -> String {
+    let room = size.map_or(usize::MAX, |size| usize::from(size.rows).saturating_sub(1));
+    let width = size.map_or(usize::MAX, |size| usize::from(size.columns));
     let lines = table.lines().count();
     let shown = if lines > room { room.saturating_sub(1) } else { lines };
-    let mut text: String = table.lines().take(shown).map(|line| format!("{line}\x1b[K\n")).collect();
-    if shown < lines {
-        text.push_str(&format!("… and {} more lines\x1b[K\n", lines - shown));
+    let rest = (shown < lines).then(|| format!("… and {} more lines", lines - shown));
+    let mut text = String::new();
+    for line in table.lines().take(shown).chain(rest.as_deref()) {
+        // Behind a line that fills its row, this would take its last character away.
+        text.push_str("\x1b[K");
+        text.extend(line.chars().take(width));
+        text.push('\n');
     }
     text.push_str("\x1b[J");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::over;
+    use crate::sys::terminal::TerminalSize;
+
+    /// A row that was wider than the terminal took two of its rows, and the heading scrolled away.
+    #[test]
+    fn a_table_never_takes_more_rows_than_the_terminal_has() {
+        let table = "NAME  STATE\nbackground-worker.1  running\nweb.1  down\n";
+        let size = |rows, columns| Some(TerminalSize { rows, columns });
+        for (size, expected) in [
+            (None, &["NAME  STATE", "background-worker.1  running", "web.1  down"][..]),
+            (size(24, 11), &["NAME  STATE", "background-", "web.1  down"]),
+            (size(3, 40), &["NAME  STATE", "… and 2 more lines"]),
+            (size(3, 7), &["NAME  S", "… and 2"]),
+        ] {
+            let lines: String = expected.iter().map(|line| format!("\x1b[K{line}\n")).collect();
+            assert_eq!(over(table, size), format!("{lines}\x1b[J"));
+        }
+    }
 }

@@ -89,6 +89,22 @@ fn ps_watches_until_the_formation_has_ended() {
     }
 }
 
+/// A terminal that understands no sequences was sent some.
+#[test]
+fn ps_watches_on_any_terminal() {
+    let app = app();
+    let running = app.start_ready(&[], 2);
+    for (term, redraws) in [("xterm", true), ("dumb", false)] {
+        let mut command = app.procman(&["ps", "--watch"]);
+        command.env("TERM", term);
+        let (watch, mut keyboard) = app.run_on_terminal(command);
+        watch.wait_for_times("NAME ", 2);
+        keyboard.press("\x03");
+        assert_eq!(watch.finish().stdout.contains('\x1b'), redraws, "{term}");
+    }
+    app.quit(running);
+}
+
 #[test]
 fn scale_starts_the_next_numbers_and_stops_the_highest() {
     let app = app();
