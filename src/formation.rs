@@ -204,6 +204,16 @@ pub enum FormationError {
     OnlyRelease,
 }
 
+/// Returns the first type of a request that is to have instances, and is not among the names after `start`, if there are
+/// any: of what one has written together, a part would be left out in silence.
+pub fn left_out(request: &str, names: &[String]) -> Option<ProcessType> {
+    let request: Request = request.parse().ok().filter(|_| !names.is_empty())?;
+    let mut counts = request.counts.into_iter();
+    counts
+        .find(|(process, count)| *count > 0 && !names.iter().any(|name| name == process.as_str()))
+        .map(|(process, _)| process)
+}
+
 /// Heroku's release phase.
 pub const RELEASE: &str = "release";
 
@@ -255,7 +265,7 @@ pub fn listed<T: fmt::Display>(all: &[T]) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use super::{Formation, InstanceId, ProcessType, Request};
+    use super::{Formation, InstanceId, ProcessType, Request, left_out};
 
     fn types(names: &[&str]) -> Vec<ProcessType> {
         names.iter().map(|name| ProcessType::new(name).unwrap()).collect()
@@ -306,6 +316,19 @@ mod tests {
         check("web=3", &["web", "worker"], "3 1 0");
         check("all=2", &["web"], "2 0 0");
         check("worker=2", &["web"], "1 0 0");
+    }
+
+    #[test]
+    fn a_count_of_what_is_not_named_is_left_out() {
+        let check = |request: &str, names: &[&str], expected: Option<&str>| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            assert_eq!(left_out(request, &names).as_ref().map(ProcessType::as_str), expected, "{request}");
+        };
+        check("worker=2", &["web"], Some("worker"));
+        check("web=2,worker=2", &["web"], Some("worker"));
+        check("web=2,worker=2", &["web", "worker"], None);
+        check("worker=0,all=2", &["web"], None);
+        check("worker=2", &[], None);
     }
 
     #[test]

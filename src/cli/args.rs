@@ -264,9 +264,22 @@ pub struct Size {
     #[arg(short = 'm', long, short_alias = 'c', alias = "concurrency", value_name = "NAME=COUNT")]
     #[arg(env = "PROCMAN_FORMATION", hide_env = true, allow_hyphen_values = true)]
     pub formation: Option<Vec<String>>,
+    /// Where that has been said.
+    #[arg(skip)]
+    pub origin: Origin,
     /// Kill what has not ended after this [default: 5]
     #[arg(short = 't', long, value_name = "SECONDS", env = "PROCMAN_TIMEOUT", hide_env = true)]
     pub timeout: Option<Timeout>,
+}
+
+/// Where an option has been given a value, if it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// On the command line.
+    CommandLine,
+    /// In the environment.
+    #[default]
+    Environment,
 }
 
 /// What becomes of an instance that has ended, and how long one waits for what it needs.

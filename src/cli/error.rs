@@ -14,6 +14,7 @@ use crate::formation::{FormationError, InstanceId, RequestError, TargetError, li
 use crate::output::StampError;
 use crate::plan::{PlanError, RunError};
 use crate::policy::NoEndpoint;
+use crate::procfile::ProcessType;
 use crate::quote::{escaped, escaped_path, excerpt};
 use crate::runtime::Shortage;
 use crate::sys::child::{Piece, SpawnError};
@@ -47,6 +48,8 @@ pub enum Failure {
     Written(PathBuf, String),
     /// The formation cannot be.
     Formation(FormationError),
+    /// This type has a count, and is not among the names to run.
+    LeftOut(ProcessType),
     /// The plan cannot be.
     Plan(PlanError),
     /// The time format cannot be used.
@@ -137,6 +140,7 @@ impl Failure {
             | Failure::Counts(_)
             | Failure::Written(..)
             | Failure::Formation(_)
+            | Failure::LeftOut(_)
             | Failure::Plan(_)
             | Failure::Timestamp(_)
             | Failure::Run(_)
@@ -209,6 +213,10 @@ impl fmt::Display for Failure {
                 write!(f, "procman: {}: formation: {error}", escaped_path(path))
             }
             Failure::Formation(error) => write!(f, "procman: {error}"),
+            Failure::LeftOut(process) => {
+                writeln!(f, "procman: `{process}` has a count, and is not among the names to run")?;
+                write!(f, "hint: name it as well, or no type at all")
+            }
             Failure::Plan(error) => write!(f, "procman: {error}"),
             Failure::Timestamp(StampError { format, reason }) => {
                 write!(f, "procman: `{}` is not a time format: {}", excerpt(format), escaped(reason))

@@ -38,7 +38,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use crate::cli::args::{Arguments, Command};
+use crate::cli::args::{Arguments, Command, Origin};
 use crate::cli::error::Failure;
 use crate::cli::start::colour_of_environment;
 use crate::config::{Options, SCHEMA};
@@ -105,11 +105,16 @@ fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
     let matches = matches?;
     let mut arguments = Arguments::from_arg_matches(&matches)?;
     if let Some(Command::Export(export)) = &mut arguments.command {
-        export.is_template_named = is_named(&matches, "template");
+        export.is_template_named = is_typed(&matches, "template");
     }
     let client = arguments.command.as_mut().and_then(Command::client);
     if let Some(client) = client.filter(|_| is_app_named(&matches)) {
-        client.socket = client.socket.take().filter(|_| is_named(&matches, "socket"));
+        client.socket = client.socket.take().filter(|_| is_typed(&matches, "socket"));
+    }
+    if let Some(Command::Start(start)) = &mut arguments.command
+        && is_typed(&matches, "formation")
+    {
+        start.size.origin = Origin::CommandLine;
     }
     Ok(arguments)
 }
@@ -127,8 +132,8 @@ fn is_app_named(matches: &ArgMatches) -> bool {
     ["root", "procfile"].iter().any(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
 }
 
-/// Returns whether an option of the command itself stands on the command line.
-fn is_named(matches: &ArgMatches, option: &str) -> bool {
+/// Returns whether the command line has this option of the command's own.
+fn is_typed(matches: &ArgMatches, option: &str) -> bool {
     let of = |matches: &ArgMatches| matches.value_source(option) == Some(ValueSource::CommandLine);
     matches.subcommand().is_some_and(|(_, matches)| of(matches))
 }

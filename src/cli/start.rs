@@ -5,13 +5,14 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
 
-use crate::cli::args::{self, Common};
+use crate::cli::args::{self, Common, Origin};
 use crate::cli::client::usual_place;
 use crate::cli::error::{self, Failure};
 use crate::cli::foreground::{self, Beginning};
 use crate::cli::load::App;
 use crate::cli::print;
 use crate::config::{ByteSize, ColorChoice, Flag, LogFormat, Options, PtyChoice, Socket, Timestamp};
+use crate::formation::left_out;
 use crate::output::{Colour, Format, Returns, Stamp, Style};
 use crate::plan::Plan;
 use crate::runtime::history::History;
@@ -40,6 +41,12 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
         write_stderr(&warnings.to_string());
     }
     let formation = app.formation(&start.names)?;
+    if start.size.origin == Origin::CommandLine
+        && let Some(left_out) =
+            start.options().formation.as_deref().and_then(|text| left_out(text, &start.names))
+    {
+        return Err(Failure::LeftOut(left_out));
+    }
     let beginning = foreground::wanted(&start, &formation, |process| app.pty(process))?;
     let width = formation.name_width();
     style(&app.options, width)?;

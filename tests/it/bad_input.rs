@@ -248,6 +248,21 @@ fn a_name_is_unknown() {
     );
 }
 
+/// Such a count was dropped in silence.
+#[test]
+fn a_count_is_for_a_type_that_is_not_among_the_names() {
+    let expected = "procman: `worker` has a count, and is not among the names to run\n\
+                    hint: name it as well, or no type at all\n";
+    check_start(&["web", "-m", "worker=2"], expected);
+    // What is usual here is no contradiction.
+    let app = App::new("web: echo only\nworker: echo $PS\n");
+    let mut command = app.procman(&["start", "web", "--no-timestamp"]);
+    command.env("PROCMAN_FORMATION", "web=1,worker=2");
+    let end = app.run(command).finish();
+    assert_eq!((end.lines_of("web.1")[1].as_str(), end.status), ("only", Some(0)), "{end:?}");
+    assert!(!end.stdout.contains("worker.1"), "{end:?}");
+}
+
 #[test]
 fn a_formation_is_malformed() {
     let hint = "hint: write it like `-m web=2,worker=1` or `-m all=2`\n";
