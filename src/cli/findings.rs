@@ -25,8 +25,6 @@ pub enum At {
     Unreadable,
     /// The file as a whole.
     File,
-    /// A line.
-    Line(usize),
     /// Line and column.
     Column(usize, usize),
 }
@@ -51,8 +49,8 @@ impl Findings {
     pub fn order(&mut self, path: &Path) {
         self.0.sort_by_key(|finding| match finding.at {
             At::Column(line, column) if finding.path == path => (0, line, column),
-            At::Line(_) | At::Column(..) | At::File | At::Unreadable if finding.path == path => (1, 0, 0),
-            At::Line(_) | At::Column(..) | At::File | At::Unreadable => (2, 0, 0),
+            At::Column(..) | At::File | At::Unreadable if finding.path == path => (1, 0, 0),
+            At::Column(..) | At::File | At::Unreadable => (2, 0, 0),
         });
     }
 
@@ -110,7 +108,6 @@ impl fmt::Display for Findings {
                     continue;
                 }
                 At::File => write!(f, "{gap}procman: {path}")?,
-                At::Line(line) => write!(f, "{gap}procman: {path}:{line}")?,
                 At::Column(line, column) => write!(f, "{gap}procman: {path}:{line}:{column}")?,
             }
             match severity {

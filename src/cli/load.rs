@@ -268,7 +268,10 @@ fn with_defaults(given: Options, findings: &mut Findings) -> Result<(Options, Op
             found.formation = None;
         }
         let faults = faults.iter();
-        findings.add_all(&path, faults.map(|fault| (At::Line(fault.line), Severity::Warning, &fault.kind)));
+        findings.add_all(
+            &path,
+            faults.map(|fault| (At::Column(fault.line, fault.column), Severity::Warning, &fault.kind)),
+        );
         if options.formation.is_none() && found.formation.is_some() {
             formation_of = Some(path);
         }

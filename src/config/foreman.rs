@@ -17,6 +17,8 @@ use crate::quote::excerpt;
 pub struct Fault {
     /// Counted from 1.
     pub line: usize,
+    /// Counted from 1 in characters.
+    pub column: usize,
     /// What is wrong.
     pub kind: FaultKind,
 }
@@ -42,10 +44,20 @@ pub fn from_foreman(text: &str) -> (Options, Vec<Fault>) {
     let mut faults = Vec::new();
     for (line, source) in (1..).zip(text.lines()) {
         if let Err(kind) = read_line(source.trim_end(), &mut options) {
-            faults.push(Fault { line, kind });
+            faults.push(Fault { line, column: column(source, &kind), kind });
         }
     }
     (options, faults)
+}
+
+/// Returns where in its line a fault is.
+fn column(line: &str, kind: &FaultKind) -> usize {
+    let culprit = match kind {
+        FaultKind::NotFlat | FaultKind::UnknownKey { .. } => line,
+        FaultKind::Value { .. } => line.split_once(':').map_or(line, |(_, value)| value),
+    };
+    let before = &line[..line.len() - culprit.trim_start().len()];
+    before.chars().count() + 1
 }
 
 fn read_line(line: &str, options: &mut Options) -> Result<(), FaultKind> {
@@ -145,7 +157,7 @@ mod tests {
     use proptest::prelude::any;
     use proptest::proptest;
 
-    use super::from_foreman;
+    use super::{Fault, from_foreman};
     use crate::config::{Options, from_toml};
 
     /// Compares the options with those of a `procman.toml`, and the faults as `line words`.
@@ -153,7 +165,7 @@ mod tests {
     fn check(text: &str, toml: &str, expected: &[&str]) {
         let (options, faults) = from_foreman(text);
         let faults: Vec<String> =
-            faults.iter().map(|fault| format!("{} {}", fault.line, fault.kind)).collect();
+            faults.iter().map(|Fault { line, column, kind }| format!("{line}:{column} {kind}")).collect();
         assert_eq!(
             (options, faults),
             (from_toml(toml).unwrap(), expected.iter().map(ToString::to_string).collect())
@@ -192,7 +204,7 @@ mod tests {
     #[test]
     fn what_is_not_flat_is_a_fault() {
         let fault = "line ignored: not a flat `key: value`";
-        check("env:\n  - a\n  - b\nport: 1", "port = 1", &[&format!("2 {fault}"), &format!("3 {fault}")]);
+        check("env:\n  - a\n  - b\nport: 1", "port = 1", &[&format!("2:3 {fault}"), &format!("3:3 {fault}")]);
         for text in [
             "env: [a, b]",
             "env: {a: b}",
@@ -203,15 +215,15 @@ mod tests {
             "words",
             "- a: b",
         ] {
-            check(text, "", &[&format!("1 {fault}")]);
+            check(text, "", &[&format!("1:1 {fault}")]);
         }
     }
 
     #[test]
     fn an_unknown_key_or_a_wrong_value_is_a_fault_that_names_it() {
-        check("prot: 1\nport: 2", "port = 2", &["1 line ignored: foreman has no option `prot`"]);
-        check("a\x1b: 1", "", &[r"1 line ignored: foreman has no option `a\u{1b}`"]);
-        check("port: x", "", &["1 line ignored: `port`: `x` is not a port from 0 to 65535"]);
+        check("prot: 1\nport: 2", "port = 2", &["1:1 line ignored: foreman has no option `prot`"]);
+        check("a\x1b: 1", "", &[r"1:1 line ignored: foreman has no option `a\u{1b}`"]);
+        check("port: x", "", &["1:7 line ignored: `port`: `x` is not a port from 0 to 65535"]);
     }
 
     proptest! {

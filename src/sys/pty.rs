@@ -1,7 +1,7 @@
 //! Pseudo-terminals: the two ends, how the instance's end is set, and reading and writing the other one.
 //!
-//! The instance's end changes nothing of what is written to it, and shows nothing of what is typed: bytes stay as they
-//! were written. Everything else is as on any terminal.
+//! The instance's end changes nothing of what is written to it: bytes stay as they were written. Everything else is as on
+//! any terminal.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

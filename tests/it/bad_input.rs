@@ -327,7 +327,7 @@ fn check_says_everything_at_once() {
     let said: Vec<&str> = end.stderr.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
     let expected = [
         "procman.toml:2:1",
-        ".foreman:1",
+        ".foreman:1:1",
         "Procfile:2:1",
         "Procfile:3:7",
         "Procfile:4:1",

@@ -126,8 +126,8 @@ fn a_default_that_cannot_be_read_is_named_with_its_place() {
 fn a_line_of_foreman_s_that_means_nothing_is_a_warning() {
     let app = App::new("web: true\n");
     app.file(".foreman", "prot: 6000\nport: x\n");
-    let expected = "procman: .foreman:1: warning: line ignored: foreman has no option `prot`\n\
-                    procman: .foreman:2: warning: line ignored: `port`: `x` is not a port from 0 to 65535\n";
+    let expected = "procman: .foreman:1:1: warning: line ignored: foreman has no option `prot`\n\
+                    procman: .foreman:2:7: warning: line ignored: `port`: `x` is not a port from 0 to 65535\n";
     let end = app.start(&[]).finish();
     assert_eq!((end.stderr.as_str(), end.status), (expected, Some(0)));
     let end = app.done(&["check"]);
