@@ -61,7 +61,6 @@ impl Runtime<'_> {
                 self.memory.get_or_insert_with(OutOfMemory::watch);
             }
             Err(error) => {
-                self.pump.say(format!("{id} could not be started"));
                 self.facts.push(Event::SpawnFailed { id: id.clone(), exit: error.exit() });
                 self.failure.get_or_insert((id, error));
             }

@@ -362,12 +362,9 @@ impl<'a> Runtime<'a> {
     /// Hands a fact to the supervisor and does what it orders. Returns the status if that was to finish.
     fn handle(&mut self, event: Event) -> Option<i32> {
         let by = if let Event::Asked { by, .. } = event { Some(by) } else { None };
-        let has_failed = matches!(event, Event::SpawnFailed { .. });
+        let failed = if let Event::SpawnFailed { id, .. } = &event { Some(id.clone()) } else { None };
         let actions = self.supervisor.handle(self.time(), event);
-        if has_failed && !self.supervisor.is_stopping() {
-            // It was asked for while the formation ran, and whoever asked is told. It is no reason to end with.
-            self.tell_failure();
-        }
+        failed.into_iter().for_each(|id| self.tell_failure(&id));
         let mut status = None;
         for action in actions {
             match action {

@@ -8,6 +8,7 @@ use std::io;
 use std::str::FromStr;
 
 use crate::control::protocol::{self, Answer, Wait};
+use crate::formation::InstanceId;
 use crate::process::Signal;
 use crate::quote::escaped_path;
 use crate::runtime::Runtime;
@@ -212,13 +213,16 @@ impl Runtime<'_> {
         }
     }
 
-    /// Says why an instance that a client has asked for could not be started, to the client too.
-    pub fn tell_failure(&mut self) {
-        if let Some((id, error)) = self.failure.take() {
-            let reason = (self.explain)(&error);
-            self.pump.say(format!("{id}: {reason}"));
-            self.requests.reason = Some(reason);
-        }
+    /// Says that an instance could not be started.
+    ///
+    /// Where the formation goes on, it says why, to the client too that may have asked for it. Else that is what procman
+    /// ends with.
+    pub fn tell_failure(&mut self, id: &InstanceId) {
+        let failure = if self.supervisor.is_stopping() { None } else { self.failure.take() };
+        let reason = failure.map(|(_, error)| (self.explain)(&error));
+        let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        self.pump.say(format!("{id} could not be started{why}"));
+        self.requests.reason = reason.or_else(|| self.requests.reason.take());
     }
 
     /// Takes a request, and returns the fact that it is for the supervisor. One that cannot be is answered here.

@@ -309,7 +309,8 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::Ended(exit) => exit.fmt(f),
-            Why::NotStarted(exit) => write!(f, "could not be started (status {})", exit.status()),
+            // What is wrong has been said.
+            Why::NotStarted(_) => f.write_str("does not run"),
             Why::Late { within, trouble } => {
                 write!(f, "was not ready within {}", Seconds(*within))?;
                 trouble.iter().try_for_each(|trouble| write!(f, " ({trouble})"))

@@ -349,7 +349,11 @@ fn a_start_that_fails_is_told_with_its_reason_and_ends_nobody() {
     app.ask(&["quit", "--socket", "s"]);
     let end = running.finish();
     assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""));
-    assert!(end.stdout.contains(&format!("system   | worker.1: {reason}\n")), "{}", end.stdout);
+    assert!(
+        end.stdout.contains(&format!("system   | worker.1 could not be started: {reason}\n")),
+        "{}",
+        end.stdout
+    );
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn every_notice_about_policies_has_its_words() {
                 ends: 1,
                 budget: 10,
             },
-            "web.1 could not be started (status 127), starts again in 1 s (1 of 10 ends in a row)",
+            "web.1 does not run, starts again in 1 s (1 of 10 ends in a row)",
         ),
         (
             Notice::UsedUp { id: web(), why: ended, ends: 10 },
