@@ -221,7 +221,9 @@ impl Runtime<'_> {
             Err(error) => {
                 if !std::mem::replace(&mut self.has_lacked_terminal, true) {
                     let reason = stdio::plain(&error);
-                    self.pump.say(format!("{id} gets a pipe, for there is no pseudo-terminal: {reason}"));
+                    self.pump.say(format!(
+                        "{id} gets a pipe, as others may, for there is no pseudo-terminal: {reason}"
+                    ));
                 }
                 Streams::Pipe
             }
