@@ -25,12 +25,13 @@ pub fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(fits)
 }
 
-/// Returns the one that `text` was probably meant to be, by their names: at most two letters away, and less than all of
-/// its own.
+/// Returns the one that `text` was probably meant to be, by their names: at most one letter in three away, and two in all.
 pub fn nearest<'a, T>(text: &str, all: &'a [T], name: impl Fn(&'a T) -> &'a str) -> Option<&'a T> {
     let distances = all.iter().map(|one| (distance(text, name(one)), one));
     let (distance, nearest) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 2 && distance < name(nearest).len()).then_some(nearest)
+    let length = name(nearest).len();
+    // Of two letters, one may be wrong.
+    (distance < length && distance <= (length / 3).clamp(1, 2)).then_some(nearest)
 }
 
 /// Returns how many letters must be inserted, deleted, replaced or swapped with the next to make one text of the other
@@ -75,7 +76,7 @@ mod tests {
     use super::{distance, escaped, excerpt, nearest};
 
     #[test]
-    fn the_nearest_word_is_at_most_two_letters_away() {
+    fn the_nearest_word_is_at_most_a_third_of_its_letters_away() {
         for (one, other, letters) in [
             ("", "", 0),
             ("", "ab", 2),
@@ -86,10 +87,13 @@ mod tests {
         ] {
             assert_eq!((distance(one, other), distance(other, one)), (letters, letters), "{one} {other}");
         }
-        let words = ["root", "port", "env", "log"];
+        let words = ["root", "port", "env", "log", "worker", "db"];
         let near = |text| nearest(text, &words, |word| *word).copied();
         assert_eq!(near("prot"), Some("port"));
         assert_eq!(near("enf"), Some("env"));
+        assert_eq!(near("wrokre"), Some("worker"));
+        assert_eq!(near("bd"), Some("db"));
+        assert_eq!(near("foo"), None);
         assert_eq!(near("x"), None);
         assert_eq!(near("formation"), None);
     }
