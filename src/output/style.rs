@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, fmt::strtime};
+use jiff::{Timestamp, Zoned, fmt::strtime};
 use nu_ansi_term::{Color, Style as AnsiStyle};
 
 /// The colours of process types, by their position in the Procfile.
@@ -83,9 +83,24 @@ impl Stamp {
                 Err(StampError { format: format.to_owned(), reason: "it contains a line break".to_owned() })
             }
             Ok(_) => Ok(Stamp::Format(format.to_owned())),
-            Err(error) => Err(StampError { format: format.to_owned(), reason: error.to_string() }),
+            Err(_) => Err(StampError { format: format.to_owned(), reason: fault(format, &zoned) }),
         }
     }
+}
+
+/// Returns what is wrong with a format: its first directive that is none.
+fn fault(format: &str, zoned: &Zoned) -> String {
+    let mut rest = format;
+    while let Some(at) = rest.find('%') {
+        let directive = &rest[at..];
+        let ends = directive.char_indices().map(|(at, character)| at + character.len_utf8());
+        let Some(end) = ends.skip(1).find(|end| strtime::format(&directive[..*end], zoned).is_ok()) else {
+            let beginning: String = directive.chars().take(2).collect();
+            return format!("`{beginning}` begins no directive; a percent sign is `%%`");
+        };
+        rest = &directive[end..];
+    }
+    "its directives do not go together".to_owned()
 }
 
 /// Everything that decides how lines look.
@@ -221,8 +236,15 @@ mod tests {
     fn a_format_of_ones_own_is_tried_first() {
         let stamp = Stamp::parse("%Y-%m-%dT%H:%M:%S%.3f").expect("a good format");
         check(&style(Colour::Off, stamp), Some(0), "web.1", "1970-01-01T00:00:00.000 web.1    | ");
-        for bad in ["%", "%!", "%H\n"] {
-            assert!(Stamp::parse(bad).is_err(), "{bad:?}");
+        let begins_none = |directive| format!("`{directive}` begins no directive; a percent sign is `%%`");
+        for (bad, reason) in [
+            ("%", begins_none("%")),
+            ("%H%%%.3f 100% ", begins_none("% ")),
+            ("%!%é", begins_none("%!")),
+            ("%é", begins_none("%é")),
+            ("%H\n", "it contains a line break".to_owned()),
+        ] {
+            assert_eq!(Stamp::parse(bad).map_err(|error| error.reason), Err(reason), "{bad:?}");
         }
     }
 

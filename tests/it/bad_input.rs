@@ -301,10 +301,8 @@ fn nothing_is_left_to_run() {
 #[test]
 fn a_time_format_is_none() {
     let app = App::new(WEB);
-    let end = app.start(&["--timestamp=%"]).finish();
-    assert!(end.stderr.starts_with("procman: `%` is not a time format: "), "{end:?}");
-    check_end(&app, &end, &end.stderr);
-    assert_eq!(end.stderr.lines().count(), 1);
+    let expected = "procman: `%` is not a time format: `%` begins no directive; a percent sign is `%%`\n";
+    check_app(&app, &["start", "--timestamp=%"], expected);
 }
 
 #[test]
