@@ -315,7 +315,9 @@ fn read_env(
         match files::read(path) {
             Ok(Content { bytes, access }) => {
                 read.push(path.clone());
-                if let Some(reason) = access.and_then(|access| distrust(access, owner)) {
+                let is_silent = bytes.is_empty() && is_pipe(path);
+                let silence = is_silent.then(|| "nothing came out of this pipe".to_owned());
+                if let Some(reason) = access.and_then(|access| distrust(access, owner)).or(silence) {
                     findings.add(path, At::File, Severity::Warning, reason);
                 }
                 let faults = dotenv::read(&mut env, &bytes, &outer);
@@ -355,11 +357,14 @@ fn read_if_there(path: &Path) -> Result<Option<Content>, Failure> {
     }
 }
 
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
 /// Reads a file of defaults, which nobody has named: what is there but says nothing would be missed by nobody.
 fn read_defaults(path: &Path) -> Result<Option<Content>, Failure> {
-    let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
     let refused = |reason: &str| Failure::Unreadable(path.to_owned(), std::io::Error::other(reason));
-    if is_pipe {
+    if is_pipe(path) {
         return Err(refused("it is a pipe"));
     }
     let content = read_if_there(path)?;

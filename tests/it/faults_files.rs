@@ -211,7 +211,9 @@ fn an_environment_file_that_is_no_file_blocks_nothing() {
     let app = App::new("web: echo $A\n");
     let env = app.root().join(".env");
     mkfifo(&env, Mode::S_IRWXU).unwrap();
-    assert_eq!(app.done(&["start"]).status, Some(0));
+    let end = app.done(&["start"]);
+    let words = "procman: .env: warning: nothing came out of this pipe\n";
+    assert_eq!((end.stderr.as_str(), end.status), (words, Some(0)));
     for (target, expected) in [
         ("/dev/null", ""),
         ("/dev/zero", "procman: cannot read `.env`: larger than 16 MiB\n"),
