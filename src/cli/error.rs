@@ -48,6 +48,8 @@ pub enum Failure {
     Written(PathBuf, String),
     /// The formation cannot be.
     Formation(FormationError),
+    /// The formation cannot be, perhaps because what follows this option was meant to be its value.
+    Misplaced(FormationError, &'static str),
     /// This type has a count, and is not among the names to run.
     LeftOut(ProcessType),
     /// The plan cannot be.
@@ -140,6 +142,7 @@ impl Failure {
             | Failure::Counts(_)
             | Failure::Written(..)
             | Failure::Formation(_)
+            | Failure::Misplaced(..)
             | Failure::LeftOut(_)
             | Failure::Plan(_)
             | Failure::Timestamp(_)
@@ -213,6 +216,9 @@ impl fmt::Display for Failure {
                 write!(f, "procman: {}: formation: {error}", escaped_path(path))
             }
             Failure::Formation(error) => write!(f, "procman: {error}"),
+            Failure::Misplaced(error, option) => {
+                write!(f, "procman: {error}\nhint: `{option}` takes a value only with a `=` before it")
+            }
             Failure::LeftOut(process) => {
                 writeln!(f, "procman: `{process}` has a count, and is not among the names to run")?;
                 write!(f, "hint: name it as well, or no type at all")

@@ -1,7 +1,7 @@
 //! `procman start`: runs a formation until it ends or is told to stop.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::cli::foreground::{self, Beginning};
 use crate::cli::load::App;
 use crate::cli::print;
 use crate::config::{ByteSize, ColorChoice, Flag, LogFormat, Options, PtyChoice, Socket, Timestamp};
-use crate::formation::left_out;
+use crate::formation::{FormationError, left_out};
 use crate::output::{Colour, Format, Returns, Stamp, Style};
 use crate::plan::Plan;
 use crate::runtime::history::History;
@@ -40,7 +40,7 @@ pub fn run(common: Common, start: args::Start) -> Result<i32, Failure> {
     if !warnings.is_empty() {
         write_stderr(&warnings.to_string());
     }
-    let formation = app.formation(&start.names)?;
+    let formation = app.formation(&start.names).map_err(|failure| misplaced(failure, &start.names))?;
     if start.size.origin == Origin::CommandLine
         && let Some(left_out) =
             start.options().formation.as_deref().and_then(|text| left_out(text, &start.names))
@@ -197,6 +197,25 @@ pub fn wait_for_services(plan: &mut Plan, options: &Options) -> Vec<String> {
     }
     let own = plan.wait_for_services().into_iter();
     own.map(|name| format!("nothing waits for {name}: it is a port of this formation")).collect()
+}
+
+/// Returns the failure with what may be behind it: a value that was written as a name, behind an option that takes one
+/// only with a `=`.
+fn misplaced(failure: Failure, names: &[String]) -> Failure {
+    const OPTIONS: [&str; 4] = ["--color", "--timestamp", "--keep-going", "--wait-services"];
+    let Failure::Formation(error @ (FormationError::Unknown { .. } | FormationError::NoName { .. })) =
+        failure
+    else {
+        return failure;
+    };
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let pairs = arguments.iter().zip(arguments.iter().skip(1));
+    let mut options =
+        pairs.filter(|(_, value)| names.iter().any(|name| *value == name.as_str())).map(|(option, _)| option);
+    match options.find_map(|option| OPTIONS.into_iter().find(|known| option == known)) {
+        Some(option) => Failure::Misplaced(error, option),
+        None => Failure::Formation(error),
+    }
 }
 
 /// Returns what the instances of a type are to write to.

@@ -306,6 +306,18 @@ fn a_time_format_is_none() {
 }
 
 #[test]
+fn a_value_is_taken_for_a_name() {
+    let known = "the Procfile has `web`, `worker`";
+    for (option, value, fault) in [
+        ("--color", "nosuch", format!("unknown process `nosuch`; {known}")),
+        ("--timestamp", "%H:%M", format!("argument 1 is not a process name; {known}")),
+    ] {
+        let hint = format!("hint: `{option}` takes a value only with a `=` before it");
+        check_start(&[option, value], &format!("procman: {fault}\n{hint}\n"));
+    }
+}
+
+#[test]
 fn check_says_that_all_is_well() {
     let app = App::new("web: touch spawned\nworker: touch spawned\n");
     app.file(".env", "A=1\nPORT=3000\n");
