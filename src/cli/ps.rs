@@ -1,7 +1,6 @@
 //! `procman ps`: how every instance is.
 
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cli::args::{self, Common};
@@ -11,7 +10,7 @@ use crate::cli::print;
 use crate::cli::table::{self, Before};
 use crate::control::protocol::Formation;
 use crate::control::wire;
-use crate::sys::stdio::write_stderr;
+use crate::sys::stdio::{Waited, pause, write_stderr};
 use crate::sys::terminal::{self, TerminalSize};
 
 /// How often it looks.
@@ -32,7 +31,8 @@ fn text(formation: &Formation, before: Option<&Before>, json: bool) -> String {
     }
 }
 
-/// Shows the formation every two seconds until it has ended, each table in the place of the one before on a terminal.
+/// Shows the formation every two seconds until it has ended or nobody reads any more, each table in the place of the one
+/// before on a terminal.
 ///
 /// Nothing of the terminal is changed for that, so whatever ends this leaves it as it was.
 fn watch(path: &Path, mut formation: Formation, json: bool) -> Result<i32, Failure> {
@@ -49,7 +49,9 @@ fn watch(path: &Path, mut formation: Formation, json: bool) -> Result<i32, Failu
         if !redraws && !json {
             print("\n")?;
         }
-        thread::sleep(PAUSE);
+        if pause(PAUSE) == Waited::NobodyReads {
+            return Ok(0);
+        }
         let used = table::used(&formation);
         formation = match client::formation(path, None) {
             Ok(formation) => formation,

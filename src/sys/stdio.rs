@@ -60,16 +60,24 @@ pub enum Waited {
 
 /// Waits until something can be read from `source`, or `longest` is over, or nobody reads standard output any more.
 pub fn wait_for(source: &impl AsFd, longest: Option<Duration>) -> Waited {
+    wait(Some(source.as_fd()), longest)
+}
+
+/// Waits until `longest` is over, or nobody reads standard output any more.
+pub fn pause(longest: Duration) -> Waited {
+    wait(None, Some(longest))
+}
+
+fn wait(source: Option<BorrowedFd<'_>>, longest: Option<Duration>) -> Waited {
     let stdout = io::stdout();
     // Of a closed pipe one is told without asking.
-    let mut interest =
-        [PollFd::new(source.as_fd(), PollFlags::POLLIN), PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let mut interest = vec![PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    interest.extend(source.map(|source| PollFd::new(source, PollFlags::POLLIN)));
     let timeout = longest
         .map_or(PollTimeout::NONE, |longest| PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX));
-    let told = |descriptor: &PollFd| descriptor.any().unwrap_or(true);
     match poll(&mut interest, timeout) {
         Ok(0) | Err(_) => Waited::Nothing,
-        Ok(_) if told(&interest[1]) => Waited::NobodyReads,
+        Ok(_) if interest[0].any().unwrap_or(true) => Waited::NobodyReads,
         Ok(_) => Waited::Readable,
     }
 }

@@ -106,6 +106,19 @@ fn ps_watches_on_any_terminal() {
 }
 
 #[test]
+fn ps_watches_no_longer_than_somebody_reads() {
+    let app = app();
+    let running = app.start_ready(&[], 2);
+    for format in [&[][..], &["--json"]] {
+        let (watch, reader) = app.run_unread(app.procman(&[&["ps", "--watch"], format].concat()));
+        drop(reader);
+        let end = watch.finish();
+        assert_eq!((end.status, end.stderr.as_str()), (Some(0), ""), "{format:?}");
+    }
+    app.quit(running);
+}
+
+#[test]
 fn scale_starts_the_next_numbers_and_stops_the_highest() {
     let app = app();
     let running = app.start_ready(&[], 2);
