@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::control::protocol::Line;
 use crate::control::wire;
-use crate::output::{Format, Merge, Moment, Source, StreamKey, Style};
+use crate::output::{Format, Merge, Moment, Plain, Source, StreamKey, Style};
 
 /// Lines of many instances, on their way to standard output.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ struct Stream {
     position: Option<usize>,
     /// Whether its last line that was shown goes on.
     goes_on: bool,
+    /// What is left of that line, on a terminal.
+    plain: Plain,
 }
 
 /// Returns what a line says.
@@ -61,13 +63,20 @@ impl Transcript {
             self.merge.say(key, &String::from_utf8_lossy(&text));
             return;
         }
+        if let Some(stream) = self.streams.get_mut(&line.process) {
+            if self.merge.is_for_terminal() {
+                // What does not end with its line takes no other one with it.
+                if !stream.goes_on {
+                    stream.plain = Plain::default();
+                }
+                text = stream.plain.take(text);
+            }
+            stream.goes_on = line.partial;
+        }
         if !line.partial {
             text.push(b'\n');
         }
         self.merge.feed(key, &text);
-        if let Some(stream) = self.streams.get_mut(&line.process) {
-            stream.goes_on = line.partial;
-        }
         if line.partial {
             // The pause that was waited for where it was written must not be waited for again.
             self.set_time(self.now.wall);
@@ -136,7 +145,10 @@ impl Transcript {
         self.keys += 1;
         let (pid, position) = (line.pid, line.position);
         self.merge.open(key, Source { name: line.process.clone(), pid, position });
-        self.streams.insert(line.process.clone(), Stream { key, pid, position, goes_on: false });
+        self.streams.insert(
+            line.process.clone(),
+            Stream { key, pid, position, goes_on: false, plain: Plain::default() },
+        );
         key
     }
 
@@ -166,10 +178,14 @@ mod tests {
     use crate::output::{Colour, Format, Returns, Stamp, Style};
 
     fn transcript(format: Format) -> Transcript {
+        transcript_where(format, Returns::Kept)
+    }
+
+    fn transcript_where(format: Format, returns: Returns) -> Transcript {
         Transcript::new(Style {
             format,
             colour: Colour::Off,
-            returns: Returns::Kept,
+            returns,
             stamp: Stamp::Seconds,
             zone: TimeZone::UTC,
             width: 6,
@@ -273,6 +289,28 @@ mod tests {
         transcript.show(&line("web.1", 4, "c"));
         let shown = String::from_utf8_lossy(transcript.batch()).into_owned();
         assert_eq!(shown, "12:00:02 web.1  | a\n12:00:04 web.1  | c\n");
+    }
+
+    /// The terminal of whoever reads used to be left on another screen, and with other keys.
+    #[test]
+    fn a_terminal_is_told_nothing_but_colours() {
+        let lines = [
+            partial("web.1", "\x1b[?1049h\x1b[2"),
+            line("web.1", 3, "J\x1b=\x1b[31mfile\x1b[m\x1b]0;title"),
+            line("web.1", 4, "next"),
+        ];
+        let shown = |format, returns| {
+            let mut transcript = transcript_where(format, returns);
+            lines.iter().for_each(|line| transcript.show(line));
+            String::from_utf8_lossy(transcript.batch()).into_owned()
+        };
+        let expected = "12:00:03 web.1  | \x1b[31mfile\x1b[m\n12:00:04 web.1  | next\n";
+        assert_eq!(shown(Format::Text, Returns::Prefixed), expected);
+        let whole = "\x1b[?1049h\x1b[2J\x1b=\x1b[31mfile\x1b[m\x1b]0;title\nnext\n";
+        for returns in [Returns::Prefixed, Returns::Kept] {
+            assert_eq!(shown(Format::Raw, returns), whole);
+        }
+        assert!(shown(Format::Text, Returns::Kept).contains("| \x1b[?1049h\x1b[2J"));
     }
 
     #[test]

@@ -145,6 +145,18 @@ fn logs_remember_those_that_have_left_the_formation() {
 }
 
 #[test]
+fn logs_leave_a_terminal_as_it_is() {
+    let app = App::new(&format!("web: printf '\\033[?1049h\\033[2J\\033[32mhello\\033[m\\n'; {RESTS}\n"));
+    let running = app.start_ready(&[], 1);
+    let arguments = ["logs", "--no-timestamp", "--color=never"];
+    let (logs, _keyboard) = app.run_on_terminal(app.procman(&arguments));
+    let shown = logs.finish().stdout;
+    assert!(shown.contains("| \x1b[32mhello\x1b[m\r\n") && !shown.contains("\x1b[?1049h"), "{shown:?}");
+    assert!(app.ask(&arguments).contains("| \x1b[?1049h\x1b[2J\x1b[32mhello\x1b[m\n"));
+    app.quit(running);
+}
+
+#[test]
 fn logs_keep_as_much_as_was_asked_for() {
     let app = App::new(&format!("web: seq 1 100000; {RESTS}\n"));
     let running = app.start_ready(&["--log-buffer", "10K"], 1);
