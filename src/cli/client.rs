@@ -44,12 +44,26 @@ pub fn path(common: Common, client: &Client) -> Result<PathBuf, Failure> {
     if let Some(path) = &client.socket {
         return Ok(path.clone());
     }
-    let (root, options) = load::place(common.options())?;
+    let (root, options) = match load::place(common.options()) {
+        // What has been started there runs on, and is found by where that was.
+        Err(Failure::NoRoot(root)) => return former_place(&root).ok_or(Failure::NoRoot(root)),
+        place => place?,
+    };
     if let Some(Socket::At(path)) = options.socket {
         return Ok(path);
     }
     let (directory, name) = usual_place(&root);
     Ok(directory.join(name))
+}
+
+/// Returns where the procman listens of an app whose root is gone, if there is something.
+fn former_place(root: &Path) -> Option<PathBuf> {
+    let root = std::path::absolute(root).ok()?;
+    // Whatever of it is still there is as the system knows it.
+    let above = root.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let (above, known) = above?;
+    let (directory, name) = usual_place(&known.join(root.strip_prefix(above).ok()?));
+    Some(directory.join(name)).filter(|path| path.exists())
 }
 
 /// Returns in which directory, and under which name there, the procman of an app root listens: where it does so unless it

@@ -192,7 +192,11 @@ impl fmt::Display for Failure {
             }
             Failure::NoRoot(path) => write!(f, "procman: no directory at `{}`", escaped_path(path)),
             Failure::WorkingDirectory(error) if error.kind() == io::ErrorKind::NotFound => {
-                write!(f, "procman: the working directory is gone")
+                writeln!(f, "procman: the working directory is gone")?;
+                write!(
+                    f,
+                    "hint: `-d` with a whole path names the app, and finds what runs of one that is gone"
+                )
             }
             Failure::WorkingDirectory(error) => {
                 write!(f, "procman: cannot tell the working directory: {}", plain(error))

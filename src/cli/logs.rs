@@ -26,9 +26,10 @@ const AHEAD: usize = 64 * 1024 * 1024;
 /// Shows lines until there are none any more, or until nobody wants to see them.
 pub fn run(common: Common, logs: args::Logs) -> Result<i32, Failure> {
     let path = client::path(common.clone(), &logs.client)?;
-    // Where the socket is named, there need not be an app here.
+    // Where the socket is named, there need not be an app here, and where the root is gone, there is none any more.
     let options = match load::place(logs.look.options().or(common.options())) {
         Ok((_, options)) => options,
+        Err(Failure::NoRoot(_)) => logs.look.options(),
         Err(_) if logs.client.socket.is_some() => logs.look.options(),
         Err(failure) => return Err(failure),
     };

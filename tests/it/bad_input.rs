@@ -376,7 +376,9 @@ fn the_working_directory_is_gone() {
         let script = format!("mkdir gone; cd gone; rmdir ../gone; exec \"$0\" {arguments}");
         command.args(["-c", &script]).arg(procman());
         let end = app.run(command).finish();
-        check_end(&app, &end, "procman: the working directory is gone\n");
+        let words = "procman: the working directory is gone\n\
+                     hint: `-d` with a whole path names the app, and finds what runs of one that is gone\n";
+        check_end(&app, &end, words);
     }
     // What is said with whole paths does not need it.
     let app = App::new("web: true\n");

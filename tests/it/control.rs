@@ -1,5 +1,7 @@
 //! The commands that talk to a running procman, against one that runs: what they do to the formation and to no other.
 
+use std::fs;
+
 use nix::sys::resource::Resource;
 use nix::sys::signal::{Signal, kill};
 
@@ -367,6 +369,25 @@ fn a_start_that_fails_is_told_with_its_reason_and_ends_nobody() {
         "{}",
         end.stdout
     );
+}
+
+#[test]
+fn a_formation_is_found_though_its_directory_is_gone() {
+    let app = App::new("");
+    let root = app.root().canonicalize().unwrap().join("above/shop");
+    fs::create_dir_all(&root).unwrap();
+    fs::write(root.join("Procfile"), format!("web: {RESTS}\n")).unwrap();
+    std::os::unix::fs::symlink(app.root(), app.root().join("link")).unwrap();
+    let running = app.start_ready(&["-d", "above/shop"], 1);
+    fs::remove_dir_all(root.parent().unwrap()).unwrap();
+    for path in ["above/shop", "link/above/./shop/"] {
+        assert!(app.ask(&["ps", "-d", path]).contains("web.1  running"), "{path}");
+        assert!(app.ask(&["logs", "-d", path, "--no-timestamp"]).contains("web.1  | ready\n"), "{path}");
+    }
+    let end = app.done(&["ps", "-d", "above/other"]);
+    assert_eq!((end.status, end.stderr.as_str()), (Some(1), "procman: no directory at `above/other`\n"));
+    assert!(app.ask(&["quit", "-d", "above/shop"]).starts_with("web.1 stopped"));
+    assert_eq!(running.finish().status, Some(0));
 }
 
 #[test]
