@@ -28,6 +28,28 @@ const DEEPEST: usize = 16;
 /// The requests that there are, as [`crate::control::protocol::Request`] names them.
 pub const REQUESTS: [&str; 9] = ["ps", "scale", "restart", "stop", "up", "signal", "quit", "logs", "attach"];
 
+/// How each of them is written, in the same order.
+const FORMS: [&str; 9] = [
+    r#"{"ps":{}}"#,
+    r#"{"scale":{"changes":["web=3"],"wait":"outcome"}}"#,
+    r#"{"restart":{"names":["web"],"wait":"outcome"}}"#,
+    r#"{"stop":{"names":["web"],"wait":"outcome"}}"#,
+    r#"{"up":{"names":["web"],"wait":"outcome"}}"#,
+    r#"{"signal":{"signal":"USR1","names":["web"]}}"#,
+    r#"{"quit":{"wait":"outcome"}}"#,
+    r#"{"logs":{"names":["web"],"lines":10,"follow":"on"}}"#,
+    r#"{"attach":{"name":"web.1","size":{"rows":24,"columns":80}}}"#,
+];
+
+/// How the line of a client is written.
+const CALL: &str = r#"{"version":1,"request":{"ps":{}}}"#;
+
+/// How one is written that follows when it has attached.
+const TYPED: &str = r#"{"input":{"base64":"bHMNCg=="}}"#;
+
+/// How deep the only lists are: names and changes.
+const LISTS: usize = 3;
+
 /// Returns a value as one line, newline included.
 pub fn encode(value: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).expect("the values of the protocol have only texts as keys");
@@ -56,13 +78,19 @@ pub fn decode_call(line: &[u8]) -> Result<Call, WireError> {
         Spoken::Nothing if notes.is_object => return Err(WireError::NoVersion),
         Spoken::Nothing => {}
     }
-    understand(line, notes)
+    understand(line, notes, |line| match name_of_request(line) {
+        Some(name) => match REQUESTS.iter().zip(FORMS).find(|(known, _)| **known == name) {
+            Some((_, form)) => Ok(form),
+            None => Err(WireError::Unknown { name: excerpt(name) }),
+        },
+        None => Ok(CALL),
+    })
 }
 
 /// Returns what an attached client sends.
 pub fn decode_typed(line: &[u8]) -> Result<Typed, WireError> {
     let notes = examine(line)?;
-    understand(line, notes)
+    understand(line, notes, |_| Ok(TYPED))
 }
 
 /// Returns what procman answers.
@@ -118,7 +146,15 @@ pub enum WireError {
         /// What it is called, [`excerpt`].
         name: String,
     },
-    /// It is something else than what may stand there, and why.
+    /// It is something else than what may stand there.
+    #[error("a line is not understood: {why}")]
+    Malformed {
+        /// What of it, and where.
+        why: String,
+        /// How it is written.
+        form: &'static str,
+    },
+    /// It is no answer, and why.
     #[error("a line is not understood: {0}")]
     NotUnderstood(String),
     /// What should be base64 is not.
@@ -134,6 +170,7 @@ impl WireError {
             WireError::Version { .. } => {
                 Some("let the client and the formation be of one procman".to_owned())
             }
+            WireError::Malformed { form, .. } => Some(format!("it is written like `{form}`")),
             WireError::TooLong { .. }
             | WireError::Nul
             | WireError::NotUtf8 { .. }
@@ -165,29 +202,48 @@ fn examine(line: &[u8]) -> Result<Notes, WireError> {
     Ok(notes)
 }
 
-/// Returns the value that a line is, given what it is like.
-fn understand<T: for<'line> Deserialize<'line>>(line: &[u8], notes: Notes) -> Result<T, WireError> {
+/// Returns the value that a line is, given what it is like. `form` tells how one that is something else should be written.
+fn understand<T: for<'line> Deserialize<'line>>(
+    line: &[u8],
+    notes: Notes,
+    form: impl Fn(&Value) -> Result<&'static str, WireError>,
+) -> Result<T, WireError> {
     if notes.is_too_deep {
         return Err(WireError::TooDeep);
     }
     if let Some(key) = notes.duplicate {
         return Err(WireError::Duplicate { key: excerpt(&key) });
     }
-    serde_json::from_slice(line).map_err(|error| match unknown_request(line) {
-        Some(name) => WireError::Unknown { name: excerpt(&name) },
-        None => WireError::NotUnderstood(escaped(&error.to_string())),
-    })
+    let why = match serde_json::from_slice(line) {
+        // What has names is read without them, too, from a list in their order.
+        Ok(_) if notes.has_other_list => "a list stands where none may".to_owned(),
+        Ok(value) => return Ok(value),
+        Err(error) => words(&error),
+    };
+    let value: Value =
+        serde_json::from_slice(line).map_err(|error| WireError::NotJson(escaped(&error.to_string())))?;
+    Err(WireError::Malformed { why, form: form(&value)? })
 }
 
-/// Returns the request that a line names, if there is none of that name.
-fn unknown_request(line: &[u8]) -> Option<String> {
-    let line: Value = serde_json::from_slice(line).ok()?;
-    let name = match line.get("request")? {
-        Value::String(name) => name,
-        Value::Object(request) if request.len() == 1 => request.keys().next()?,
-        Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
+/// Returns what has been found instead of what may stand there. Most of the parser's own words are about its types.
+fn words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let said = text.rsplit_once(" at line ").map_or(text.as_str(), |(said, _)| said);
+    let said = match said.split_once(" `") {
+        Some(("missing field" | "unknown field", _)) => escaped(said),
+        Some(("unknown variant", rest)) => escaped(&format!("unknown value `{rest}")),
+        Some(_) | None => "something else is expected".to_owned(),
     };
-    (!REQUESTS.contains(&name.as_str())).then(|| name.clone())
+    format!("{said} at column {}", error.column())
+}
+
+/// Returns the request that a line names, be there one of that name or not.
+fn name_of_request(line: &Value) -> Option<&str> {
+    match line.get("request")? {
+        Value::String(name) => Some(name),
+        Value::Object(request) if request.len() == 1 => request.keys().next().map(String::as_str),
+        Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    }
 }
 
 /// What can be told of a line without understanding it.
@@ -200,6 +256,8 @@ struct Notes {
     is_too_deep: bool,
     /// The first key that an object has twice. What is read afterwards may be about the one or the other.
     duplicate: Option<String>,
+    /// Whether there is a list that is not one of texts in its place.
+    has_other_list: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -270,10 +328,13 @@ impl<'line> Visitor<'line> for Walk<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'line>>(mut self, mut list: A) -> Result<Spoken, A::Error> {
+        self.notes.has_other_list |= self.depth != LISTS;
         if self.is_too_deep() {
             while list.next_element::<IgnoredAny>()?.is_some() {}
         } else {
-            while list.next_element_seed(self.inner())?.is_some() {}
+            while let Some(element) = list.next_element_seed(self.inner())? {
+                self.notes.has_other_list |= matches!(element, Spoken::Number(_));
+            }
         }
         Ok(Spoken::Nothing)
     }
@@ -359,8 +420,8 @@ impl Lines {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::{
-        DEEPEST, LONGEST_CALL, Lines, REQUESTS, WireError, base64, bytes, decode_answer, decode_call,
-        decode_typed, encode,
+        CALL, DEEPEST, FORMS, LONGEST_CALL, Lines, REQUESTS, TYPED, WireError, base64, bytes, decode_answer,
+        decode_call, decode_typed, encode,
     };
     use crate::control::protocol::{Answer, Call, Follow, Request, Size, Typed, VERSION, Wait};
 
@@ -481,26 +542,83 @@ mod tests {
     fn what_is_something_else_is_not_understood() {
         check_refused(
             r#"{"version":1,"request":{"ps":{}},"more":1}"#,
-            "a line is not understood: unknown field `more`, expected `version` or `request` at line 1 column 39",
+            "a line is not understood: unknown field `more`, expected `version` or `request` at column 39",
         );
         check_refused(
             r#"{"version":1,"request":{"ps":{"more":1}}}"#,
-            "a line is not understood: unknown field `more`, there are no fields at line 1 column 36",
+            "a line is not understood: unknown field `more`, there are no fields at column 36",
         );
-        check_refused(
-            r#"{"version":1}"#,
-            "a line is not understood: missing field `request` at line 1 column 13",
-        );
+        check_refused(r#"{"version":1}"#, "a line is not understood: missing field `request` at column 13");
         for request in
             [r#""ps""#, "{}", r#"{"ps":{},"quit":{}}"#, r#"{"ps":[1]}"#, r#"{"stop":{}}"#, "7", "null"]
         {
             let line = format!(r#"{{"version":1,"request":{request}}}"#);
             let refused = decode_call(line.as_bytes());
-            assert!(matches!(refused, Err(WireError::NotUnderstood(_))), "{line}: {refused:?}");
+            assert!(matches!(refused, Err(WireError::Malformed { .. })), "{line}: {refused:?}");
         }
         for line in ["[]", "7", "null", r#""ps""#] {
             let refused = decode_call(line.as_bytes());
-            assert!(matches!(refused, Err(WireError::NotUnderstood(_))), "{line}: {refused:?}");
+            assert!(matches!(refused, Err(WireError::Malformed { .. })), "{line}: {refused:?}");
+        }
+    }
+
+    #[track_caller]
+    fn check_malformed(request: &str, why: &str, form: &str) {
+        let line = format!(r#"{{"version":1,"request":{request}}}"#);
+        let refused = decode_call(line.as_bytes()).unwrap_err();
+        assert_eq!(refused.to_string(), format!("a line is not understood: {why}"), "{line}");
+        assert_eq!(refused.hint(), Some(format!("it is written like `{form}`")), "{line}");
+    }
+
+    #[test]
+    fn what_is_written_in_another_way_is_told_how_it_is() {
+        let [ps, _, _, stop, .., logs, _] = FORMS;
+        check_malformed(r#""ps""#, "something else is expected at column 28", ps);
+        check_malformed(r#"{"ps":null}"#, "something else is expected at column 33", ps);
+        check_malformed(r#"{"stop":{}}"#, "missing field `names` at column 33", stop);
+        check_malformed(
+            r#"{"stop":{"names":[],"wait":"never"}}"#,
+            "unknown value `never`, expected `outcome` or `accepted` at column 57",
+            stop,
+        );
+        check_malformed(
+            r#"{"stop":{"names":"web","wait":"outcome"}}"#,
+            "something else is expected at column 45",
+            stop,
+        );
+        check_malformed(
+            r#"{"logs":{"names":[],"lines":-1,"follow":"on"}}"#,
+            "something else is expected at column 53",
+            logs,
+        );
+        check_malformed("7", "something else is expected at column 24", CALL);
+        let typed = decode_typed(br#"{"input":"hi"}"#).unwrap_err();
+        assert_eq!(typed.hint(), Some(format!("it is written like `{TYPED}`")));
+    }
+
+    #[test]
+    fn every_request_is_written_as_is_told() {
+        for (name, form) in REQUESTS.iter().zip(FORMS) {
+            assert!(form.starts_with(&format!("{{\"{name}\":")), "{form}");
+            assert!(decode_call(format!(r#"{{"version":1,"request":{form}}}"#).as_bytes()).is_ok(), "{form}");
+        }
+        assert!(decode_call(CALL.as_bytes()).is_ok());
+        assert!(decode_typed(TYPED.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        let told = "a line is not understood: a list stands where none may";
+        for line in [
+            r#"[1,{"ps":{}}]"#,
+            r#"{"version":1,"request":{"ps":[]}}"#,
+            r#"{"version":1,"request":{"stop":[["web"],"outcome"]}}"#,
+            r#"{"version":1,"request":{"attach":{"name":"web.1","size":[24,80]}}}"#,
+        ] {
+            check_refused(line, told);
+        }
+        for line in [r#"{"input":["aGk="]}"#, r#"{"resize":{"size":[24,80]}}"#, r#"{"resize":[[24,80]]}"#] {
+            assert_eq!(decode_typed(line.as_bytes()).unwrap_err().to_string(), told, "{line}");
         }
     }
 
@@ -527,7 +645,7 @@ mod tests {
             let lists = depth - 1;
             format!(r#"{{"version":1,"request":{}{}}}"#, "[".repeat(lists), "]".repeat(lists))
         };
-        assert!(matches!(decode_call(nested(DEEPEST).as_bytes()), Err(WireError::NotUnderstood(_))));
+        assert!(matches!(decode_call(nested(DEEPEST).as_bytes()), Err(WireError::Malformed { .. })));
         check_refused(nested(DEEPEST + 1), told);
         check_refused(nested(10_000), told);
         check_refused(
