@@ -106,12 +106,11 @@ impl Outcome {
     /// Returns whether something has been done for it.
     pub fn is_change(self) -> bool {
         match self {
-            Outcome::RunsAlready { .. } | Outcome::DownAlready => false,
+            Outcome::RunsAlready { .. } | Outcome::DownAlready | Outcome::NotSignalled => false,
             Outcome::Running { .. }
             | Outcome::Stopped { .. }
             | Outcome::NotAgain
             | Outcome::Signalled
-            | Outcome::NotSignalled
             | Outcome::NotStarted { .. }
             | Outcome::Held
             | Outcome::Overtaken

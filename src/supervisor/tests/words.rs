@@ -208,20 +208,21 @@ fn every_notice_about_policies_has_its_words() {
 fn every_outcome_has_its_words() {
     let (pid, exit) = (Pid(11), Exit::Code(127));
     let table = [
-        (Outcome::Running { pid }, "started with pid 11", true),
-        (Outcome::RunsAlready { pid }, "runs already, with pid 11", true),
-        (Outcome::Stopped { exit: Exit::Signal(Signal::TERM) }, "stopped, terminated by SIGTERM", true),
-        (Outcome::DownAlready, "did not run", true),
-        (Outcome::NotAgain, "was not running, and is not started again", true),
-        (Outcome::Signalled, "signalled", true),
-        (Outcome::NotSignalled, "does not run, so no signal was sent", false),
-        (Outcome::NotStarted { exit }, "could not be started (status 127)", false),
-        (Outcome::Held, "waits for what it needs", true),
-        (Outcome::Overtaken, "was overtaken by another request or by the formation's end", false),
-        (Outcome::Unkillable, "cannot be killed", false),
+        (Outcome::Running { pid }, "started with pid 11", true, true),
+        (Outcome::RunsAlready { pid }, "runs already, with pid 11", true, false),
+        (Outcome::Stopped { exit: Exit::Signal(Signal::TERM) }, "stopped, terminated by SIGTERM", true, true),
+        (Outcome::DownAlready, "did not run", true, false),
+        (Outcome::NotAgain, "was not running, and is not started again", true, true),
+        (Outcome::Signalled, "signalled", true, true),
+        (Outcome::NotSignalled, "does not run, so no signal was sent", false, false),
+        (Outcome::NotStarted { exit }, "could not be started (status 127)", false, true),
+        (Outcome::Held, "waits for what it needs", true, true),
+        (Outcome::Overtaken, "was overtaken by another request or by the formation's end", false, true),
+        (Outcome::Unkillable, "cannot be killed", false, true),
     ];
-    for (outcome, words, is_success) in table {
-        assert_eq!((outcome.to_string().as_str(), outcome.is_success()), (words, is_success));
+    for (outcome, words, is_success, is_change) in table {
+        let said = (outcome.to_string(), outcome.is_success(), outcome.is_change());
+        assert_eq!(said, (words.to_owned(), is_success, is_change));
     }
 }
 
