@@ -187,6 +187,45 @@ pub fn formation(path: &Path, patience: Option<Duration>) -> Result<Formation, F
     if let Answer::Formation(formation) = answer { Ok(formation) } else { Err(unexpected(answer)) }
 }
 
+/// A connection on which the end of a formation will be told.
+#[derive(Debug)]
+pub struct Ending(Connection);
+
+/// What has been told of an end.
+#[derive(Debug)]
+pub enum Told {
+    /// Nothing yet.
+    NotYet(Ending),
+    /// How everything was by then, and what procman exits with.
+    Ended(Formation, i32),
+}
+
+impl Ending {
+    /// Lets the end be told of the formation whose procman listens at `path`.
+    pub fn watch(path: &Path) -> Result<Ending, Failure> {
+        Connection::ask(path, Request::Last {}).map(Ending)
+    }
+
+    /// Waits for that end for so long. Fails if it will not be told.
+    pub fn within(mut self, patience: Duration) -> Result<Told, Failure> {
+        self.0.set_patience(patience)?;
+        let last = match self.0.next() {
+            Ok(Answer::Formation(last)) => last,
+            Ok(other) => return Err(unexpected(other)),
+            Err(Failure::Conversation(error)) if error.kind() == ErrorKind::WouldBlock => {
+                return Ok(Told::NotYet(self));
+            }
+            Err(failure) => return Err(failure),
+        };
+        let answer = self.0.next()?;
+        if let Answer::Finished { status } = answer {
+            Ok(Told::Ended(last, status))
+        } else {
+            Err(unexpected(answer))
+        }
+    }
+}
+
 /// Returns the failure that an answer means where another one was waited for.
 pub fn unexpected(answer: Answer) -> Failure {
     match answer {

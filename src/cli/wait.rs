@@ -3,25 +3,25 @@
 //! What is waited for is tried again and again by threads that tell what they have seen, and the one that has started
 //! them keeps the time. What a name costs to be looked up, or a connection to be refused, delays nobody else.
 
+mod instances;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cli::args::{self, Client, Common};
+use crate::cli::args::{self, Common};
 use crate::cli::error::Failure;
 use crate::cli::findings::Findings;
 use crate::cli::load::{self, App};
-use crate::cli::{client, ready};
+use crate::cli::wait::instances::watch_instances;
 use crate::config::{Options, Timeout};
-use crate::control::protocol::{self, Instance, State};
 use crate::formation::{InstanceId, Target, nearest};
 use crate::plan::Plan;
 use crate::policy::{Endpoint, Kind, NoEndpoint, Service};
 use crate::process::Signal;
 use crate::procfile::ProcessType;
-use crate::quote::{escaped, excerpt, is_plain};
+use crate::quote::{excerpt, is_plain};
 use crate::runtime::try_to_reach;
 use crate::service::{self, VARIABLE};
 use crate::supervisor::{Refusal, Trouble};
@@ -303,106 +303,6 @@ fn watch_service(at: usize, endpoint: Endpoint, patience: Duration, sender: Send
     });
 }
 
-/// Asks how the formation is until all instances that are waited for are ready, or once if there is no patience.
-fn watch_instances(
-    all: &[Awaited],
-    known: Known,
-    common: Common,
-    client: &Client,
-    patience: Duration,
-    sender: &Sender<Seen>,
-) -> Result<(), Failure> {
-    let mut targets: Vec<(usize, Target)> = Vec::new();
-    for (at, one) in all.iter().enumerate() {
-        match one {
-            Awaited::Instances(target) => targets.push((at, target.clone())),
-            Awaited::Service(..) => {}
-        }
-    }
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let (path, sender) = (client::path(common, client)?, sender.clone());
-    thread::spawn(move || {
-        loop {
-            match look(&path, limit_of_attempt(patience), &mut targets, &known) {
-                Ok(seen) => {
-                    if seen.into_iter().any(|seen| sender.send(seen).is_err()) {
-                        return;
-                    }
-                }
-                Err(failure) => drop(sender.send(Seen::Never(failure))),
-            }
-            if targets.is_empty() || patience.is_zero() {
-                return;
-            }
-            thread::sleep(PAUSE);
-        }
-    });
-    Ok(())
-}
-
-/// Returns what is seen of the targets now, and forgets those that are ready.
-fn look(
-    path: &Path,
-    limit: Duration,
-    targets: &mut Vec<(usize, Target)>,
-    known: &Known,
-) -> Result<Vec<Seen>, Failure> {
-    let formation = match client::formation(path, Some(limit)) {
-        Ok(formation) => formation,
-        Err(Failure::NothingRuns | Failure::Gone | Failure::Finished(_)) => {
-            targets.iter().try_for_each(|(_, target)| known.is_to_come(target))?;
-            return Ok(targets.iter().map(|(at, _)| Seen::NotThere(*at, "not running".to_owned())).collect());
-        }
-        Err(Failure::Conversation(_)) => {
-            let silent =
-                |(at, _): &(usize, Target)| Seen::NotThere(*at, "procman does not answer".to_owned());
-            return Ok(targets.iter().map(silent).collect());
-        }
-        Err(failure) => return Err(failure),
-    };
-    let mut seen = Vec::new();
-    for (at, target) in std::mem::take(targets) {
-        match lack(&formation, &target, known)? {
-            None => seen.push(Seen::There(at)),
-            Some(why) => {
-                seen.push(Seen::NotThere(at, why));
-                targets.push((at, target));
-            }
-        }
-    }
-    Ok(seen)
-}
-
-/// Returns what a target lacks to be ready. Fails if there is no such type, or if it had one thing to do and has failed.
-fn lack(formation: &protocol::Formation, target: &Target, known: &Known) -> Result<Option<String>, Failure> {
-    let (process, number) = match target {
-        Target::Type(process) => (process, None),
-        Target::Instance(id) => (&id.process, Some(id.number)),
-    };
-    if !formation.types.iter().any(|name| name == process.as_str()) {
-        let types: Vec<ProcessType> =
-            formation.types.iter().flat_map(|name| ProcessType::new(name)).collect();
-        return Err(known.unknown(process, &types));
-    }
-    let is_meant =
-        |one: &&Instance| one.process == process.as_str() && number.is_none_or(|number| number == one.number);
-    let meant: Vec<&Instance> = formation.instances.iter().filter(is_meant).collect();
-    let missing: Vec<&Instance> = meant.iter().copied().filter(|one| !ready::is_ready(one)).collect();
-    if known.one_shots.contains(process) {
-        let mut ended = missing.iter().filter(|one| one.state == State::Down);
-        let failed = ended.find_map(|one| Some(format!("`{}` {}", one.name, one.last_exit.as_ref()?)));
-        failed.map_or(Ok(()), |failed| Err(Failure::NotReady(escaped(&failed))))?;
-    }
-    Ok(match (target, missing.as_slice()) {
-        _ if meant.is_empty() => Some("no such instance".to_owned()),
-        (_, []) => None,
-        (Target::Instance(_), [one, ..]) => Some(ready::how(one)),
-        (Target::Type(_), missing) => Some(ready::list(missing)),
-    })
-}
-
 /// Lets requests to end be heard as PID 1, for whom the kernel does nothing with them. Any other process is ended.
 fn obey(sender: &Sender<Seen>) -> Result<(), Failure> {
     let mut signals = Signals::listen(Hangup::Heard).map_err(Failure::System)?;
@@ -427,7 +327,8 @@ mod tests {
     use std::ffi::OsStr;
     use std::time::Duration;
 
-    use super::{Awaited, Known, Waiting, lack, meaning};
+    use super::instances::{lack, see};
+    use super::{Awaited, Known, Seen, Waiting, meaning};
     use crate::cli::ready::tests::{formation, instance};
     use crate::control::protocol::State;
     use crate::policy::Endpoint;
@@ -531,6 +432,36 @@ mod tests {
         assert!(failure.ends_with("\nhint: `env:A_URL` is the service that a variable names"), "{failure}");
         assert_eq!(lack("seed"), "procman: `seed.1` exited with code 3");
         assert_eq!(lack("seed.1"), "procman: `seed.1` exited with code 3");
+    }
+
+    #[test]
+    fn what_has_ended_with_all_others_is_told_of() {
+        let mut instances = vec![
+            instance("migrate.1", State::Down, Some(true)),
+            instance("seed.1", State::Down, None),
+            instance("web.1", State::Down, None),
+        ];
+        instances[1].last_exit = Some("exited with code 3".to_owned());
+        let mut formation = formation(instances);
+        formation.types = ["web", "migrate", "seed"].map(str::to_owned).to_vec();
+        let one_shots = ["migrate", "seed"].map(|name| ProcessType::new(name).unwrap()).into();
+        let known = Known { one_shots, ..Known::default() };
+        let see = |name: &str, status| {
+            let mut targets = vec![(0, name.parse().unwrap())];
+            let seen = see(&formation, &mut targets, &known, Some(status));
+            let told = match seen.as_ref().map(Vec::as_slice) {
+                Ok([Seen::There(0)]) => "ready".to_owned(),
+                Ok([Seen::NotThere(0, why)]) => why.clone(),
+                other => format!("{:?}", other.err().map(ToString::to_string)),
+            };
+            (told, targets.len())
+        };
+        assert_eq!(see("migrate", 3), ("ready".to_owned(), 0));
+        // It may come back with the formation.
+        assert_eq!(see("web", 3), ("ended with 3".to_owned(), 1));
+        assert_eq!(see("seed", 3).0, r#"Some("procman: `seed.1` exited with code 3")"#);
+        // The formation was told to end, and `seed` with it.
+        assert_eq!(see("seed", 0), ("ended with 0".to_owned(), 1));
     }
 
     #[test]

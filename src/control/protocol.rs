@@ -26,6 +26,8 @@ pub struct Call {
 pub enum Request {
     /// How every instance is: one [`Answer::Formation`].
     Ps {},
+    /// How every instance is when the formation has ended: then one [`Answer::Formation`], and [`Answer::Finished`].
+    Last {},
     /// Let so many instances of some types be.
     Scale {
         /// Such as `web=3`, `web+1`, `all=0`.

@@ -26,7 +26,8 @@ pub const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 const DEEPEST: usize = 16;
 
 /// The requests that there are, as [`crate::control::protocol::Request`] names them.
-pub const REQUESTS: [&str; 9] = ["ps", "scale", "restart", "stop", "up", "signal", "quit", "logs", "attach"];
+pub const REQUESTS: [&str; 10] =
+    ["ps", "last", "scale", "restart", "stop", "up", "signal", "quit", "logs", "attach"];
 
 /// How each of them is written, in the same order.
 const FORMS: [&str; 9] = [
@@ -445,6 +446,7 @@ mod tests {
     fn a_call_is_one_line() {
         let names = || vec!["web".to_owned(), "web.2".to_owned()];
         check_call(Request::Ps {}, r#"{"version":1,"request":{"ps":{}}}"#);
+        check_call(Request::Last {}, r#"{"version":1,"request":{"last":{}}}"#);
         check_call(
             Request::Scale { changes: vec!["web=3".to_owned()], wait: Wait::Outcome },
             r#"{"version":1,"request":{"scale":{"changes":["web=3"],"wait":"outcome"}}}"#,
@@ -522,7 +524,7 @@ mod tests {
             let line = format!(r#"{{"version":1,"request":{request}}}"#);
             let refused = decode_call(line.as_bytes()).unwrap_err();
             assert_eq!(refused, WireError::Unknown { name: "dance".to_owned() });
-            let known = "known are ps, scale, restart, stop, up, signal, quit, logs, attach";
+            let known = "known are ps, last, scale, restart, stop, up, signal, quit, logs, attach";
             assert_eq!(refused.hint().as_deref(), Some(known));
         }
         check_refused(

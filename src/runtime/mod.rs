@@ -52,7 +52,7 @@ use crate::runtime::history::History;
 use crate::runtime::instances::Live;
 use crate::runtime::pump::{Note, Pump};
 use crate::runtime::requests::{BEGINNING, Clients, Requests};
-use crate::runtime::server::{Ask, Services};
+use crate::runtime::server::{Ask, Ending, Services};
 use crate::runtime::terminals::Prefix;
 use crate::runtime::watchdog::Watchdog;
 use crate::supervisor::{Action, Event, Request, Settings, Supervisor, Time};
@@ -268,7 +268,7 @@ impl<'a> Runtime<'a> {
     fn outcome(mut self, status: i32) -> Outcome {
         self.errands.end();
         self.flush();
-        self.clients.part(status);
+        self.clients.part(Ending { status, last: self.formation() });
         let reason = self.reason_of_end();
         Outcome {
             status,

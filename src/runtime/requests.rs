@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 use crate::runtime::failed::{Shortage, check_more_open_files};
 use crate::runtime::foreground::Reserved;
 use crate::runtime::reason;
-use crate::runtime::server::{Answers, Ask, Doors, Limits, Server, Services};
+use crate::runtime::server::{Answers, Ask, Doors, Ending, Limits, Server, Services};
 use crate::supervisor::{
     Event, Notice, Outcome, Reply, Request, RequestId, Standing, State, Status, StopCause,
 };
@@ -124,9 +124,9 @@ impl Clients {
     }
 
     /// Tells all who are still there how the formation has ended.
-    pub fn part(&mut self, status: i32) {
+    pub fn part(&mut self, ending: Ending) {
         match std::mem::replace(self, Clients::Served(None)) {
-            Clients::Served(Some(server)) => server.finish(status),
+            Clients::Served(Some(server)) => server.finish(ending),
             Clients::Served(None) | Clients::Awaited { .. } => {}
         }
     }
@@ -261,7 +261,9 @@ impl Runtime<'_> {
                 (Request::Signal(signal, read(&names)?), Wait::Outcome)
             }
             protocol::Request::Quit { wait } => (Request::Quit, wait),
-            protocol::Request::Logs { .. } | protocol::Request::Attach { .. } => {
+            protocol::Request::Last {}
+            | protocol::Request::Logs { .. }
+            | protocol::Request::Attach { .. } => {
                 return Err("that is not for the formation".to_owned());
             }
         };
@@ -283,7 +285,8 @@ impl Runtime<'_> {
         })
     }
 
-    fn formation(&self) -> protocol::Formation {
+    /// Returns how everything is.
+    pub fn formation(&self) -> protocol::Formation {
         protocol::Formation {
             pid: self.guard.0,
             root: escaped_path(self.plan.root()),

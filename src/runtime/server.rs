@@ -8,6 +8,7 @@ mod asks;
 mod attach;
 mod connection;
 mod doors;
+mod ending;
 mod logs;
 mod usage;
 mod waiting;
@@ -31,6 +32,7 @@ use crate::runtime::pump::Holder;
 use crate::runtime::server::attach::Attached;
 use crate::runtime::server::connection::{Connection, refused};
 use crate::runtime::server::doors::something_went;
+use crate::runtime::server::ending::{Finished, ended, tell_last};
 use crate::runtime::server::usage::Usages;
 use crate::runtime::server::waiting::Waiting;
 use crate::sys::files;
@@ -38,6 +40,7 @@ use crate::sys::socket::Listener;
 
 pub use crate::runtime::server::asks::{Answers, Ask};
 pub use crate::runtime::server::doors::Doors;
+pub use crate::runtime::server::ending::Ending;
 
 /// How soon to accept again when the system would not, as when too many files are open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -50,7 +53,7 @@ const SYSTEM: &str = "system";
 pub struct Limits {
     /// How many of them there are at once. A newcomer takes the place of the oldest that has not asked anything yet.
     pub connections: usize,
-    /// How many of these may stay for as long as they like, for logs or a terminal: the others are soon done, and somebody
+    /// How many of these may stay for as long as they like, for logs, a terminal or the end: the others are soon done, and somebody
     /// must always be able to ask.
     pub staying: usize,
     /// How long one may take to say what it asks, from its connecting on.
@@ -92,7 +95,7 @@ pub struct Services {
 /// The control thread. When this is dropped it ends, and the socket is removed.
 #[derive(Debug)]
 pub struct Server {
-    finish: Option<watch::Sender<Option<i32>>>,
+    finish: Option<watch::Sender<Option<Ending>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -135,9 +138,9 @@ impl Server {
     }
 
     /// Tells every client that still waits how the formation has ended, and ends.
-    pub fn finish(mut self, status: i32) {
+    pub fn finish(mut self, ending: Ending) {
         if let Some(finish) = self.finish.take() {
-            let _ = finish.send(Some(status));
+            let _ = finish.send(Some(ending));
         }
     }
 }
@@ -161,7 +164,7 @@ struct Host {
     /// Those who have not asked anything yet.
     waiting: Arc<Waiting>,
     usages: Arc<Usages>,
-    finished: watch::Receiver<Option<i32>>,
+    finished: Finished,
 }
 
 impl Host {
@@ -283,7 +286,7 @@ impl Host {
         if connection.is_gone() {
             return;
         }
-        let stays = matches!(call.request, Request::Logs { .. } | Request::Attach { .. });
+        let stays = matches!(call.request, Request::Last {} | Request::Logs { .. } | Request::Attach { .. });
         let staying = if stays { Some(self.staying.try_acquire()) } else { None };
         if let Some(Err(_)) = staying {
             return connection.part(&too_many(self.limits.staying));
@@ -293,6 +296,7 @@ impl Host {
                 self.log(connection, names, lines, follow, place).await;
             }
             Request::Attach { name, size } => self.attach(connection, &name, size, place).await,
+            Request::Last {} => tell_last(connection, self.finished.clone()).await,
             request @ (Request::Ps {}
             | Request::Scale { .. }
             | Request::Restart { .. }
@@ -435,11 +439,6 @@ fn is_last(answer: &Answer) -> bool {
 
 fn too_many(connections: usize) -> Answer {
     refused(format!("more than {connections} clients at once"), Some("try again in a moment".to_owned()))
-}
-
-/// Waits for the end, and returns the status that procman ends with if it is known.
-async fn ended(finished: &mut watch::Receiver<Option<i32>>) -> Option<i32> {
-    finished.wait_for(Option::is_some).await.ok().and_then(|status| *status)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::support::formation::RESTS;
 use crate::support::http::deaf_port;
@@ -200,6 +202,26 @@ fn a_one_shot_that_has_failed_is_not_waited_for() {
     let end = app.done(&["wait", "migrate"]);
     assert!(end.status == Some(1) && end.stderr.ends_with(failed), "{end:?}");
     app.quit(running);
+}
+
+#[test]
+fn a_one_shot_whose_end_is_that_of_all_is_heard_of() {
+    for (end, status, says) in [
+        ("exit 0", 0, "migrate is ready after N s\n"),
+        ("exit 3", 1, "procman: `migrate.1` exited with code 3\n"),
+    ] {
+        let app = App::new(&format!("migrate: echo ready; read line < fifo; {end}\n"));
+        mkfifo(&app.root().join("fifo"), Mode::S_IRWXU).unwrap();
+        app.file("procman.toml", "[process.migrate]\none-shot = true\n");
+        let running = app.start_ready(&[], 1);
+        let waiting = start(&app, &["migrate"], "waiting for migrate: migrate.1 (unready)\n");
+        std::fs::write(app.root().join("fifo"), "").unwrap();
+        let told = waiting.finish();
+        assert_eq!(told.status, Some(status), "{told:?}");
+        let expected = format!("waiting for migrate: migrate.1 (unready)\n{says}");
+        assert_eq!(without_seconds(&told.stdout), expected);
+        running.finish();
+    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::control::protocol::{self, Answer, Formation, Instance, Typed};
@@ -13,7 +12,7 @@ use crate::quote::excerpt;
 use crate::runtime::history::{History, Tail, TailPiece};
 use crate::runtime::pump::Holder;
 use crate::runtime::server::connection::{Connection, Gone, Keyboard, Screen, refused};
-use crate::runtime::server::ended;
+use crate::runtime::server::ending::{Finished, ended};
 use crate::runtime::{Attachment, Terminals};
 use crate::sys::pty::Size;
 
@@ -103,7 +102,7 @@ impl<'a> Attached<'a> {
     }
 
     /// Passes on what is typed and what is shown until one of both sides goes.
-    pub async fn serve(mut self, mut connection: Connection, mut end: watch::Receiver<Option<i32>>) {
+    pub async fn serve(mut self, mut connection: Connection, mut end: Finished) {
         let attached = Answer::Attached { instance: self.name.to_owned(), pid: self.pid };
         if connection.send(&attached).await.is_err() {
             return;

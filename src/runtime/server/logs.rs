@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use tokio::sync::watch;
-
 use crate::control::protocol::{self, Answer, Formation};
 use crate::control::wire;
 use crate::formation::listed;
 use crate::quote::excerpt;
 use crate::runtime::history::{Follow, Follower, LogLine, Piece};
+use crate::runtime::server::SYSTEM;
 use crate::runtime::server::connection::{Connection, refused};
-use crate::runtime::server::{SYSTEM, ended};
+use crate::runtime::server::ending::{Finished, ended};
 
 /// Returns the refusal of the first name that stands for nothing. `recorded` are the names of what there is a record of,
 /// be it in the formation no more.
@@ -35,12 +34,7 @@ fn unknown(name: &str, formation: &Formation) -> Answer {
 /// Sends lines until there are no more, and says why there are none.
 ///
 /// The history has to be closed before the server finishes: what is in it then is still sent.
-pub async fn serve(
-    connection: Connection,
-    mut follower: Follower,
-    follow: Follow,
-    mut end: watch::Receiver<Option<i32>>,
-) {
+pub async fn serve(connection: Connection, mut follower: Follower, follow: Follow, mut end: Finished) {
     loop {
         tokio::select! {
             biased;

@@ -25,7 +25,7 @@ use crate::output::{Colour, Format, Returns, Source, Stamp, Style};
 use crate::runtime::Terminals;
 use crate::runtime::history::{History, Log};
 use crate::runtime::pump::{Holder, Pump};
-use crate::runtime::server::{Answers, Ask, Doors, Limits, Server, Services, may_ask};
+use crate::runtime::server::{Answers, Ask, Doors, Ending, Limits, Server, Services, may_ask};
 #[cfg(target_os = "linux")]
 use crate::sys::files;
 use crate::sys::{pty, socket};
@@ -114,7 +114,7 @@ impl World {
     }
 
     fn finish(&mut self, status: i32) {
-        self.server.take().unwrap().finish(status);
+        self.server.take().unwrap().finish(Ending { status, last: formation_of(&["web.7"]) });
     }
 
     /// Checks that a request is answered, whatever else is going on.
@@ -495,6 +495,17 @@ fn logs_end_with_what_there_is() {
     assert_eq!(answers[4..], [Answer::Done {}]);
     let mut client = world.follow(&["worker"], None, Follow::Off);
     assert_eq!(client.answers(), [Answer::Done {}], "of a type without instances there is nothing");
+}
+
+#[test]
+fn whoever_asks_is_told_how_everything_was_at_the_end() {
+    let mut world = World::new();
+    let mut client = world.connect();
+    client.ask(Request::Last {});
+    world.check_alive();
+    world.finish(3);
+    let last = Answer::Formation(formation_of(&["web.7"]));
+    assert_eq!(client.answers(), [last, Answer::Finished { status: 3 }]);
 }
 
 #[test]
