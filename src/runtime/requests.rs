@@ -17,7 +17,7 @@ use crate::runtime::foreground::Reserved;
 use crate::runtime::reason;
 use crate::runtime::server::{Answers, Ask, Doors, Ending, Limits, Server, Services};
 use crate::supervisor::{
-    Event, Notice, Outcome, Reply, Request, RequestId, Standing, State, Status, StopCause,
+    Event, Notice, Outcome, Reply, Request, RequestId, Standing, State, Status, StopCause, Why,
 };
 use crate::sys::link::FromSupervisor;
 use crate::sys::socket::Listener;
@@ -184,6 +184,7 @@ impl Runtime<'_> {
         let cause = self.supervisor.stop_cause()?;
         match cause {
             StopCause::Ended(_)
+            | StopCause::Failed(_, Why::Ended(_) | Why::NotStarted(_))
             | StopCause::NothingLeft
             | StopCause::Signal(_)
             | StopCause::Quit
@@ -194,15 +195,18 @@ impl Runtime<'_> {
             {
                 None
             }
-            StopCause::Missing(_) | StopCause::NothingLeft if self.requests.missing.is_some() => {
-                self.requests.missing.take()
-            }
+            StopCause::Missing(_) if self.requests.missing.is_some() => self.requests.missing.take(),
             StopCause::Ended(id) => {
                 let ended = self.supervisor.status().into_iter().find(|status| status.id == *id);
                 let exit = ended.and_then(|status| status.last_exit);
                 exit.map(|exit| format!("{id} {}", reason::of_end(self.plan, id, exit)))
             }
+            StopCause::Failed(id, Why::Ended(exit)) => {
+                Some(format!("{id} {}", reason::of_end(self.plan, id, *exit)))
+            }
+            StopCause::GivenUp(id, why) => Some(format!("{id} {why}")),
             StopCause::Missing(_)
+            | StopCause::InVain { .. }
             | StopCause::NothingLeft
             | StopCause::Signal(_)
             | StopCause::Quit

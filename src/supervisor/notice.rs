@@ -92,6 +92,13 @@ pub enum Notice {
         /// What has become of it.
         why: Why,
     },
+    /// The instance is ended for what is wrong with it, and nothing goes on without it.
+    Rejected {
+        /// Which instance.
+        id: InstanceId,
+        /// What is wrong with it.
+        why: Why,
+    },
     /// Instances are not started before others are ready.
     Waits {
         /// Which instances.
@@ -193,11 +200,20 @@ pub enum StopCause {
     Ended(InstanceId),
     /// An instance could not be started.
     NotStarted(InstanceId),
-    /// An instance that runs is not as it should be.
+    /// An instance is not as it should be.
     Failed(InstanceId, Why),
+    /// An instance was so too often, which has been said.
+    GivenUp(InstanceId, Why),
     /// A backing service has not come.
     Missing(Service),
-    /// The last instance has ended.
+    /// Nothing runs any more but one that waits for others.
+    InVain {
+        /// What waits.
+        id: InstanceId,
+        /// The types that are not ready.
+        needs: Vec<ProcessType>,
+    },
+    /// The last instance has ended, and none of them badly.
     NothingLeft,
     /// Nobody reads the output any more.
     OutputClosed,
@@ -255,6 +271,7 @@ impl fmt::Display for Notice {
             Notice::OthersGoOn { id, why: why @ (Why::Late { .. } | Why::Unwell { .. }) } => {
                 write!(f, "{id} {why}, stopping it, the others go on")
             }
+            Notice::Rejected { id, why } => write!(f, "{id} {why}, stopping it"),
             Notice::Waits { who, needs } => {
                 write!(f, "{who} waits for ")?;
                 join(f, needs)
@@ -328,10 +345,15 @@ impl fmt::Display for StopCause {
         match self {
             StopCause::Signal(signal) => write!(f, "{signal} received"),
             StopCause::Quit => f.write_str("asked to quit"),
-            StopCause::Ended(id) => write!(f, "{id} ended"),
+            StopCause::Ended(id) | StopCause::GivenUp(id, _) => write!(f, "{id} ended"),
             StopCause::NotStarted(id) => write!(f, "{id} does not run"),
             StopCause::Failed(id, why) => write!(f, "{id} {why}"),
             StopCause::Missing(service) => write!(f, "{service} accepts no connections"),
+            StopCause::InVain { id, needs } => {
+                write!(f, "{id} waits for ")?;
+                join(f, needs)?;
+                f.write_str(", and nothing runs any more")
+            }
             StopCause::NothingLeft => f.write_str("nothing runs any more"),
             StopCause::OutputClosed => f.write_str("nobody reads the output"),
             StopCause::GuardLost => f.write_str("the guard process is gone"),

@@ -99,11 +99,13 @@ impl Services {
         self.awaited.values().map(|awaited| awaited.since.saturating_add(patience)).min()
     }
 
-    /// Returns a service that has been waited for long enough, and who waits for it.
-    pub fn overdue(&self, now: Time, patience: Duration) -> Option<(Service, Vec<InstanceId>)> {
-        let is_overdue = |awaited: &Awaited| awaited.since.saturating_add(patience) <= now;
-        let (service, awaited) = self.awaited.iter().find(|(_, awaited)| is_overdue(awaited))?;
-        Some((service.clone(), awaited.waiters.iter().cloned().collect()))
+    /// Returns every service that has been waited for long enough, with each of those that wait for it.
+    pub fn overdue(&self, now: Time, patience: Duration) -> Vec<(Service, InstanceId)> {
+        let is_overdue = |(_, awaited): &(&Service, &Awaited)| awaited.since.saturating_add(patience) <= now;
+        let overdue = self.awaited.iter().filter(is_overdue);
+        overdue
+            .flat_map(|(service, awaited)| awaited.waiters.iter().map(|id| (service.clone(), id.clone())))
+            .collect()
     }
 
     /// Returns every service that is waited for, and for how long.

@@ -84,7 +84,12 @@ fn one_that_is_not_ready_in_time_is_started_again() {
     );
     let end = start(&app, &[]).finish();
     app.assert_nothing_is_left();
-    assert_eq!((end.status, end.stderr.as_str()), (Some(1), ""), "{}", end.stdout);
+    assert_eq!(
+        (end.status, end.stderr.as_str()),
+        (Some(1), "procman: web.1 was not ready within 0.1 s\n"),
+        "{}",
+        end.stdout
+    );
     assert_eq!(end.stdout.matches("| started with").count(), 2, "{}", end.stdout);
 }
 
@@ -98,6 +103,32 @@ fn others_go_on_and_the_last_one_ends_all_with_the_first_failure() {
     let end = running.finish();
     app.assert_nothing_is_left();
     assert_eq!((end.status, end.stderr.as_str()), (Some(3), ""), "{}", end.stdout);
+}
+
+#[test]
+fn the_reason_is_on_standard_error_whatever_else_is_shown() {
+    const LATE: &str = "[process.web.ready]\nlog = 'never'\ndeadline = 0.1\n";
+    const UNWELL: &str = "[process.web]\nrestart-budget = 1\n\
+                          [process.web.health]\nexec = 'false'\ninterval = 0.1\nfailures = 1\n";
+    for (toml, arguments, reason) in [
+        (LATE, &["--keep-going"][..], "web.1 was not ready within 0.1 s"),
+        (LATE, &["--restart", "never"], "web.1 was not ready within 0.1 s"),
+        (UNWELL, &[], "web.1 failed a health check (the command exited with code 1)"),
+        (UNWELL, &["--keep-going"], "web.1 failed a health check (the command exited with code 1)"),
+    ] {
+        let app = app(&format!("web: {RESTS}\n"), toml);
+        let end = start(&app, &[&["--log-format", "raw"], arguments].concat()).finish();
+        assert_eq!((end.status, end.stderr), (Some(1), format!("procman: {reason}\n")), "{arguments:?}");
+        app.assert_nothing_is_left();
+    }
+    // Whoever starts it in the background sees nothing else.
+    let app = app(
+        &format!("web: {RESTS}\nworker: {RESTS}\n"),
+        &format!("{LATE}[process.worker]\nneeds = ['web']\n"),
+    );
+    let end = app.done(&["start", "--daemon", "--keep-going"]);
+    let told = (end.status, end.stderr.as_str());
+    assert_eq!(told, (Some(1), "procman: web.1 was not ready within 0.1 s\n"));
 }
 
 #[test]

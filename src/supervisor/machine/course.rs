@@ -47,7 +47,9 @@ impl Supervisor {
         self.spawning = None;
         match (arrival, failure) {
             (Arrival::IsStopped(next), _) => self.gone(now, id, next, Outcome::DownAlready, actions),
-            (Arrival::Runs, Failure::StaysDown) => self.asked_in_vain(id, exit, actions),
+            (Arrival::Runs, Failure::StaysDown) => {
+                self.asked_in_vain(id, exit, StopCause::NotStarted(id.clone()), actions)
+            }
             (Arrival::Runs, Failure::EndsAll) => {
                 let why = Why::NotStarted(exit);
                 self.waits.answer(id, Wish::Up, Outcome::NotStarted { exit }, actions);

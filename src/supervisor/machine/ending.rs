@@ -81,7 +81,9 @@ impl Supervisor {
             StopCause::Ended(_)
             | StopCause::NotStarted(_)
             | StopCause::Failed(..)
+            | StopCause::GivenUp(..)
             | StopCause::Missing(_)
+            | StopCause::InVain { .. }
             | StopCause::NothingLeft
             | StopCause::OutputClosed => Asked::Never,
         };

@@ -148,7 +148,7 @@ impl Supervisor {
     }
 
     /// Returns the types that one needs and of which not every instance is ready.
-    fn unmet(&self, process: &ProcessType) -> Vec<ProcessType> {
+    pub(super) fn unmet(&self, process: &ProcessType) -> Vec<ProcessType> {
         let is_unmet = |needed: &&ProcessType| {
             let members = self.roster.members_of(needed).map(|member| &member.state);
             **needed != *process
@@ -189,10 +189,24 @@ impl Supervisor {
 
     /// Returns whether one that is held, while nothing is alive, is held for what can never come by itself.
     pub(super) fn is_hopeless(&self, id: &InstanceId) -> bool {
-        self.hopeless(&id.process, &mut BTreeSet::new())
+        self.hopeless(&id.process, None, &mut BTreeSet::new())
     }
 
-    fn hopeless(&self, process: &ProcessType, seen: &mut BTreeSet<ProcessType>) -> bool {
+    /// Returns whether anything but this one, or at all, is there that does not only wait for what can never come.
+    pub(super) fn goes_on_without(&self, lost: Option<&InstanceId>) -> bool {
+        self.roster.members().filter(|member| Some(&member.id) != lost).any(|member| {
+            let is_in_vain = || self.hopeless(&member.id.process, lost, &mut BTreeSet::new());
+            !member.state.is_down() && (member.state.held().is_none() || !is_in_vain())
+        })
+    }
+
+    /// Decides that of all instances of a type. Another one may be about to be lost.
+    fn hopeless(
+        &self,
+        process: &ProcessType,
+        lost: Option<&InstanceId>,
+        seen: &mut BTreeSet<ProcessType>,
+    ) -> bool {
         // A cycle waits for itself.
         if !seen.insert(process.clone()) {
             return true;
@@ -200,7 +214,9 @@ impl Supervisor {
         let unmet = self.unmet(process);
         unmet.iter().flat_map(|needed| self.roster.members_of(needed)).any(|member| {
             let held = matches!(member.state, Instance::Held { .. });
-            is_lost(member) || held && self.hopeless(&member.id.process, seen)
+            is_lost(member)
+                || Some(&member.id) == lost
+                || held && self.hopeless(&member.id.process, lost, seen)
         })
     }
 
@@ -221,14 +237,14 @@ impl Supervisor {
 
     /// Gives those up that have waited for a service for long enough.
     pub(super) fn lose_patience(&mut self, now: Time, actions: &mut Vec<Action>) -> Due {
-        let Some((service, waiters)) = self.services.overdue(now, self.settings.patience) else {
+        let overdue = self.services.overdue(now, self.settings.patience);
+        if overdue.is_empty() {
             return Due::Nothing;
-        };
+        }
         actions.push(Action::Say(Notice::Missing(self.services.missing(now))));
-        let others =
-            self.roster.members().any(|member| !member.state.is_down() && !waiters.contains(&member.id));
         let mut never = Vec::new();
-        for id in waiters {
+        // All at once: one that goes on with the others may be about to be given up too.
+        for (service, id) in overdue {
             let Some(Instance::Held { failure }) = self.roster.get(&id).map(|member| member.state) else {
                 continue;
             };
@@ -240,13 +256,15 @@ impl Supervisor {
             self.services.leave(&id, actions);
             match failure {
                 Failure::EndsAll => {
-                    self.fails_for_lack(&id, LACK, actions);
+                    self.fails_for_lack(&id, LACK, service, actions);
                     never.push(id);
                 }
-                Failure::StaysDown => self.asked_in_vain(&id, LACK, actions),
+                Failure::StaysDown => {
+                    self.asked_in_vain(&id, LACK, StopCause::Missing(service), actions);
+                }
             }
         }
-        if others && !never.is_empty() {
+        if !never.is_empty() && self.goes_on_without(None) {
             actions.push(Action::Say(Notice::NeverStarted(never)));
         }
         Due::Something

@@ -1,7 +1,7 @@
 //! What follows when an instance does not go on: it comes back, it stays down, or all others end as well.
 
 use crate::formation::InstanceId;
-use crate::policy::{Kind, OnExit, Restart};
+use crate::policy::{Kind, OnExit, Restart, Service};
 use crate::process::{Exit, Pid};
 use crate::supervisor::backoff::{self, STEADY};
 use crate::supervisor::event::{Action, Group, Time};
@@ -15,10 +15,10 @@ use crate::supervisor::waits::Wish;
 /// What is known of ends that were not the end of all.
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
-    /// The first status of them that is none of success.
-    failure: Option<i32>,
-    /// The status of the last start in this step that was asked for in vain.
-    in_vain: Option<i32>,
+    /// The first status of them that is none of success, and what it stands for.
+    failure: Option<(i32, StopCause)>,
+    /// The same of the last start in this step that was asked for in vain.
+    in_vain: Option<(i32, StopCause)>,
     last: Last,
 }
 
@@ -33,9 +33,9 @@ enum Last {
 }
 
 impl Ends {
-    fn remember(&mut self, status: i32) {
+    fn remember(&mut self, status: i32, cause: StopCause) {
         if status != 0 {
-            self.failure.get_or_insert(status);
+            self.failure.get_or_insert((status, cause));
         }
     }
 }
@@ -70,7 +70,7 @@ impl Supervisor {
     pub(super) fn fate(&mut self, id: &InstanceId, why: Why, ran: Time, actions: &mut Vec<Action>) -> Fate {
         let policy = self.rules.of(&id.process);
         let (kind, restart, budget, on_exit) = (policy.kind, policy.restart, policy.budget, policy.on_exit);
-        let others = self.roster.members().any(|member| member.id != *id && !member.state.is_down());
+        let others = self.goes_on_without(Some(id));
         let Some(member) = self.roster.get_mut(id) else { return Fate::Stays };
         if (kind, why) == (Kind::OneShot, Why::Ended(Exit::Code(0))) {
             member.ends = 0;
@@ -98,9 +98,16 @@ impl Supervisor {
         match on_exit {
             OnExit::StopAll => Fate::EndsAll,
             OnExit::Ignore => {
-                self.ends.remember(why.status());
-                if !comes_back && others {
-                    actions.push(Action::Say(Notice::OthersGoOn { id: id.clone(), why }));
+                self.ends.remember(why.status(), StopCause::Failed(id.clone(), why));
+                match why {
+                    // Why has been said.
+                    _ if comes_back => {}
+                    _ if others => actions.push(Action::Say(Notice::OthersGoOn { id: id.clone(), why })),
+                    Why::Late { .. } | Why::Unwell { .. } => {
+                        actions.push(Action::Say(Notice::Rejected { id: id.clone(), why }));
+                    }
+                    // That it has ended is seen.
+                    Why::Ended(_) | Why::NotStarted(_) => {}
                 }
                 Fate::Stays
             }
@@ -147,7 +154,7 @@ impl Supervisor {
         match self.fate(id, why, ran, actions) {
             // That its budget is used up has been said, and why.
             Fate::EndsAll if actions.len() > said => {
-                self.stop(now, 1, StopCause::Ended(id.clone()), actions);
+                self.stop(now, 1, StopCause::GivenUp(id.clone(), why), actions);
             }
             Fate::EndsAll => self.stop(now, 1, StopCause::Failed(id.clone(), why), actions),
             fate @ Fate::Again => {
@@ -190,16 +197,28 @@ impl Supervisor {
     }
 
     /// A service that did not come is the end of an instance that needs it, which the others survive.
-    pub(super) fn fails_for_lack(&mut self, id: &InstanceId, exit: Exit, actions: &mut Vec<Action>) {
-        self.ends.remember(exit.status());
+    pub(super) fn fails_for_lack(
+        &mut self,
+        id: &InstanceId,
+        exit: Exit,
+        service: Service,
+        actions: &mut Vec<Action>,
+    ) {
+        self.ends.remember(exit.status(), StopCause::Missing(service));
         self.rest(id, Cause::Ended, actions);
         self.waits.answer(id, Wish::Up, Outcome::NotStarted { exit }, actions);
     }
 
     /// A start that a request has asked for was in vain. Nothing follows from that unless it was the last hope.
-    pub(super) fn asked_in_vain(&mut self, id: &InstanceId, exit: Exit, actions: &mut Vec<Action>) {
+    pub(super) fn asked_in_vain(
+        &mut self,
+        id: &InstanceId,
+        exit: Exit,
+        cause: StopCause,
+        actions: &mut Vec<Action>,
+    ) {
         self.enter(id, Instance::Down(Cause::Asked));
-        self.ends.in_vain = Some(exit.status());
+        self.ends.in_vain = Some((exit.status(), cause));
         self.waits.answer(id, Wish::Up, Outcome::NotStarted { exit }, actions);
     }
 
@@ -221,11 +240,13 @@ impl Supervisor {
             (Phase::Running { .. }, Last::Stopped)
             | (Phase::Stopping { .. } | Phase::Draining { .. } | Phase::Finished, _) => return,
         }
-        let mut in_vain = 0;
+        let mut waits = None;
         for member in self.roster.members() {
             match member.state {
                 Instance::Down(_) | Instance::Unkillable { .. } => {}
-                Instance::Held { .. } if self.is_hopeless(&member.id) => in_vain = 1,
+                Instance::Held { .. } if self.is_hopeless(&member.id) => {
+                    waits.get_or_insert(&member.id);
+                }
                 Instance::Held { .. }
                 | Instance::Waiting { .. }
                 | Instance::Starting { .. }
@@ -235,7 +256,10 @@ impl Supervisor {
                 | Instance::BackingOff { .. } => return,
             }
         }
-        let status = self.ends.failure.or(asked_in_vain).unwrap_or(in_vain);
-        self.stop(now, status, StopCause::NothingLeft, actions);
+        let in_vain =
+            waits.map(|id| (1, StopCause::InVain { id: id.clone(), needs: self.unmet(&id.process) }));
+        let reason = self.ends.failure.clone().or(asked_in_vain).or(in_vain);
+        let (status, cause) = reason.unwrap_or((0, StopCause::NothingLeft));
+        self.stop(now, status, cause, actions);
     }
 }

@@ -687,6 +687,7 @@ impl Ledger {
                 let stays = is(id, Fate::Stays) || self.courses.ended.contains(id);
                 ensure(stays, "others go on without what stays down")
             }
+            Notice::Rejected { id, .. } => ensure(is(id, Fate::Stays), "only what stays down is rejected"),
             Notice::Waits { who, needs } => {
                 let process = match who {
                     Who::Instance(id) => &id.process,

@@ -602,6 +602,7 @@ impl Ledger {
             | Notice::StartsAgain { .. }
             | Notice::UsedUp { .. }
             | Notice::OthersGoOn { .. }
+            | Notice::Rejected { .. }
             | Notice::Waits { .. }
             | Notice::WaitsInVain { .. }
             | Notice::NeverStarted(_)

@@ -87,7 +87,8 @@ fn what_has_ended_for_good_is_waited_for_in_vain() {
         spawned db.1 14           -> reply 2: db.1 runs 14, done 2
         exited db.1 0             -> say others go on db.1 0, say web waits in vain for db.1
         # Nothing that is to come can come.
-        exited worker.1 0         -> say others go on worker.1 0, drain
+        exited worker.1 0         -> drain
+        cause?                    -> for web.1 in vain
         drained                   -> finish 1
         ",
     );

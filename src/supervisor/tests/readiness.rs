@@ -108,9 +108,48 @@ fn too_late_is_its_own_end_where_others_go_on() {
         "
         start web.1          -> spawn web.1
         spawned web.1 11     ->
-        +10s                 -> terminate web.1
+        +10s                 -> say rejected web.1 late, terminate web.1
         killed web.1 SIGTERM -> drain
+        cause?               -> for web.1 late
         drained              -> finish 1
+        ",
+    );
+    // Who only waits for it does not go on.
+    check_with(
+        "web: needs=db; db: ready=log deadline=10s on-exit=ignore",
+        "
+        start web.1 db.1    -> say web.1 waits for db, spawn db.1
+        spawned db.1 13     ->
+        +10s                -> say rejected db.1 late, terminate db.1
+        killed db.1 SIGTERM -> say web.1 waits in vain for db.1, drain
+        cause?              -> for db.1 late
+        ",
+    );
+}
+
+#[test]
+fn the_first_failure_is_the_reason_whatever_ends_last() {
+    check_with(
+        "web: ready=log deadline=10s on-exit=ignore; worker: on-exit=ignore",
+        "
+        start web.1 worker.1 -> spawn web.1
+        spawned web.1 11     -> spawn worker.1
+        spawned worker.1 12  ->
+        +10s                 -> say others go on web.1 late, terminate web.1
+        killed web.1 SIGTERM ->
+        exited worker.1 3    -> drain
+        cause?               -> for web.1 late
+        drained              -> finish 1
+        ",
+    );
+    check_with(
+        "web: ready=log deadline=10s on-exit=ignore",
+        "
+        start web.1          -> spawn web.1
+        spawned web.1 11     ->
+        exited web.1 0       -> drain
+        cause?               -> for nothing
+        drained              -> finish 0
         ",
     );
 }

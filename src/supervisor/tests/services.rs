@@ -150,6 +150,19 @@ fn a_service_that_is_missing_again_is_the_end_of_what_has_ended_meanwhile() {
 }
 
 #[test]
+fn nobody_goes_on_who_is_given_up_at_the_same_time() {
+    check_with(
+        "all: patience=1s; web: needs=env:CACHE,env:DB on-exit=ignore; worker: needs=env:DB on-exit=ignore",
+        "
+        start web.1 worker.1 -> reach CACHE, reach DB
+        +1s                  -> say missing CACHE 1s DB 1s, let go CACHE, let go DB, drain
+        cause?               -> without CACHE
+        drained              -> finish 1
+        ",
+    );
+}
+
+#[test]
 fn a_service_is_let_go_when_nobody_waits_any_more() {
     check_with(
         "web: needs=env:DB; worker: needs=env:DB,env:CACHE",

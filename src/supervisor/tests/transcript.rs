@@ -1,7 +1,7 @@
 //! The little language of the transcripts: one step a line, `event -> actions`.
 //!
 //! An event is written as in [`event`] below. `+5s` before it lets time pass first; alone it is
-//! `TimePassed`. `next deadline?`, `stop deadline?` and `status?` ask the machine, `#` begins a comment. Every step,
+//! `TimePassed`. `next deadline?`, `stop deadline?`, `cause?` and `status?` ask the machine, `#` begins a comment. Every step,
 //! whoever takes it, is also held against the promises of the [`ledger`](crate::supervisor::tests::ledger).
 //!
 //! `ask 7: restart web.1` is a request, and its replies are `reply 7: web.1 runs 12`, `done 7` and `refuse 7: stopping`.
@@ -59,6 +59,7 @@ fn play(mut player: Player, transcript: &str) {
         let answer = match event.as_str() {
             "next deadline?" => show_deadline(player.supervisor.next_deadline()),
             "stop deadline?" => show_deadline(player.supervisor.stop_deadline()),
+            "cause?" => player.supervisor.stop_cause().map_or_else(String::new, show_cause),
             "status?" => show_status(&player.supervisor.status()),
             step => show_actions(&player.play(step)),
         };
@@ -560,6 +561,7 @@ fn show_notice(notice: &Notice) -> String {
         }
         Notice::UsedUp { id, why, .. } => format!("used up {id} {}", show_why(why)),
         Notice::OthersGoOn { id, why } => format!("others go on {id} {}", show_why(why)),
+        Notice::Rejected { id, why } => format!("rejected {id} {}", show_why(why)),
         Notice::Waits { who, needs } => format!("{} waits for {}", show_who(who), show_all(needs)),
         Notice::WaitsInVain { who, id } => format!("{} waits in vain for {id}", show_who(who)),
         Notice::NeverStarted(ids) => format!("never started {}", show_all(ids)),
@@ -582,6 +584,8 @@ fn show_cause(cause: &StopCause) -> String {
         StopCause::Ended(id) => format!("for {id}"),
         StopCause::NotStarted(id) => format!("without {id}"),
         StopCause::Failed(id, why) => format!("for {id} {}", show_why(why)),
+        StopCause::GivenUp(id, _) => format!("for {id}"),
+        StopCause::InVain { id, .. } => format!("for {id} in vain"),
         StopCause::Missing(service) => format!("without {}", service.name),
         StopCause::NothingLeft => "for nothing".into(),
         StopCause::OutputClosed => "for output".into(),
