@@ -73,8 +73,8 @@ impl Beginning {
     /// be called before there are two.
     pub fn prepare(self) -> Result<(Custody, Foreground), Failure> {
         let (custody, saved, mut notices) = Custody::take().map_err(Failure::Terminal)?;
-        let foreground = Foreground::new(move |stream| {
-            let name = self.instance.to_string();
+        let name = self.instance.to_string();
+        let foreground = Foreground::new(self.instance, move |stream| {
             if let Err(failure) = run_within(stream, name, self.keys, &saved, &mut notices) {
                 write_stderr(&failure.to_string());
             }

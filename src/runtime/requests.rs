@@ -99,35 +99,36 @@ enum Beginning {
 pub enum Clients {
     /// Not everything has been spawned: nothing else may delay that, and they wait to be accepted.
     Awaited { listener: Option<Listener>, reserved: Option<Reserved>, services: Services },
-    /// They are served.
-    Served(Option<Server>),
+    /// They are served, and the one who is the first comes when there is something to attach to.
+    Served { server: Option<Server>, reserved: Option<Reserved> },
 }
 
 impl Clients {
-    /// Begins to serve them, the one first for whom a place is reserved. Fails if nobody can be served.
+    /// Begins to serve them. Fails if nobody can be served.
     fn admit(&mut self, beginning: Beginning) -> io::Result<()> {
         let Clients::Awaited { listener, reserved, services } =
-            std::mem::replace(self, Clients::Served(None))
+            std::mem::replace(self, Clients::Served { server: None, reserved: None })
         else {
             return Ok(());
         };
-        let own = match beginning {
-            Beginning::Done => reserved.map(Reserved::begin).transpose()?,
+        let mut reserved = match beginning {
+            Beginning::Done => reserved,
             // Nobody attaches to what is being stopped.
             Beginning::BrokenOff => None,
         };
-        if listener.is_some() || own.is_some() {
-            let doors = Doors { listener, own };
-            *self = Clients::Served(Some(Server::start(doors, services, Limits::default())?));
+        if listener.is_some() || reserved.is_some() {
+            let doors = Doors { listener, own: reserved.as_mut().map(Reserved::door) };
+            let server = Some(Server::start(doors, services, Limits::default())?);
+            *self = Clients::Served { server, reserved };
         }
         Ok(())
     }
 
     /// Tells all who are still there how the formation has ended.
     pub fn part(&mut self, ending: Ending) {
-        match std::mem::replace(self, Clients::Served(None)) {
-            Clients::Served(Some(server)) => server.finish(ending),
-            Clients::Served(None) | Clients::Awaited { .. } => {}
+        match std::mem::replace(self, Clients::Served { server: None, reserved: None }) {
+            Clients::Served { server: Some(server), .. } => server.finish(ending),
+            Clients::Served { server: None, .. } | Clients::Awaited { .. } => {}
         }
     }
 }
@@ -145,8 +146,9 @@ impl Runtime<'_> {
     pub fn see_to_beginning(&mut self) {
         match self.clients {
             Clients::Awaited { .. } if !self.supervisor.is_spawning() => self.serve(),
-            Clients::Awaited { .. } | Clients::Served(_) => {}
+            Clients::Awaited { .. } | Clients::Served { .. } => {}
         }
+        self.see_to_reserved();
         if self.starter.is_some()
             && !self.supervisor.is_stopping()
             && !self.supervisor.is_starting()
@@ -155,6 +157,24 @@ impl Runtime<'_> {
             self.tell_guard(FromSupervisor::LeaveStderr);
             self.flush();
             starter.release();
+        }
+    }
+
+    /// Lets the client begin that has the terminal first, unless its instance is still to be started. One that is not to
+    /// be any more is told of it as any client is.
+    fn see_to_reserved(&mut self) {
+        let Clients::Served { reserved, .. } = &mut self.clients else { return };
+        let Some(mut waiting) = reserved.take().filter(|_| !self.supervisor.is_stopping()) else { return };
+        if self.supervisor.is_to_come(waiting.instance()) {
+            if waiting.stand_back() {
+                self.pump.say(format!("{} is attached to when it is started", waiting.instance()));
+            }
+            *reserved = Some(waiting);
+            return;
+        }
+        match waiting.begin() {
+            Ok(stage) => stage.into_iter().for_each(|stage| self.stage = stage),
+            Err(error) => self.pump.say(format!("nothing can be attached to: {}", plain(&error))),
         }
     }
 

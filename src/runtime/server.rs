@@ -31,7 +31,7 @@ use crate::runtime::history::{self, History};
 use crate::runtime::pump::Holder;
 use crate::runtime::server::attach::Attached;
 use crate::runtime::server::connection::{Connection, refused};
-use crate::runtime::server::doors::something_went;
+use crate::runtime::server::doors::{own_client, something_went};
 use crate::runtime::server::ending::{Finished, ended, tell_last};
 use crate::runtime::server::usage::Usages;
 use crate::runtime::server::waiting::Waiting;
@@ -103,7 +103,7 @@ impl Server {
     /// Lets a thread serve all who connect from now on, or have connected already.
     ///
     /// It gets its signal mask from the thread that calls this.
-    pub fn start(mut doors: Doors, services: Services, limits: Limits) -> io::Result<Server> {
+    pub fn start(doors: Doors, services: Services, limits: Limits) -> io::Result<Server> {
         let (begun, begins) = std::sync::mpsc::sync_channel(1);
         let (finish, finished) = watch::channel(None);
         let host = Host {
@@ -124,9 +124,9 @@ impl Server {
                 };
             runtime.block_on(async {
                 match doors.open() {
-                    Ok((incoming, own)) => {
+                    Ok(incoming) => {
                         let _ = begun.send(Ok(()));
-                        host.serve(incoming, own, doors.listener).await;
+                        host.serve(incoming, doors).await;
                     }
                     Err(error) => drop(begun.send(Err(error))),
                 }
@@ -168,12 +168,8 @@ struct Host {
 }
 
 impl Host {
-    async fn serve(
-        self,
-        mut incoming: Option<UnixListener>,
-        own: Option<UnixStream>,
-        mut listener: Option<Listener>,
-    ) {
+    async fn serve(self, mut incoming: Option<UnixListener>, doors: Doors) {
+        let Doors { mut listener, mut own } = doors;
         let mut clients = JoinSet::new();
         let mut watch = listener.as_ref().and_then(Listener::watch);
         // Of what went before, nobody tells.
@@ -182,15 +178,13 @@ impl Host {
         {
             (incoming, listener) = (renewed.incoming().ok(), Some(renewed));
         }
-        if let Some(own) = own {
-            self.admit(own, &mut clients).await;
-        }
         let mut end = self.finished.clone();
         loop {
             tokio::select! {
                 biased;
                 _ = ended(&mut end) => break,
                 Some(_) = clients.join_next() => {}
+                own = own_client(&mut own) => self.admit(own, &mut clients).await,
                 accepted = accept(incoming.as_ref()) => match accepted {
                     Ok(stream) => self.admit(stream, &mut clients).await,
                     Err(_) => sleep(ACCEPT_AGAIN).await,

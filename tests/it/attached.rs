@@ -4,8 +4,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::sys::termios::{ControlFlags, InputFlags, LocalFlags, OutputFlags};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, mkfifo};
 
 use crate::support::{
     App, IDLE_ON, Keyboard, Running, child_of, guard_of, procman, skipped, state, supervisor_of, wait_until,
@@ -309,6 +310,27 @@ fn what_has_no_terminal_cannot_be_attached_to() {
         assert!(shown.contains("status 1"), "{shown}");
     }
     stop(&app, running);
+}
+
+#[test]
+fn who_waits_for_another_is_attached_to_once_it_is_started() {
+    let app = App::new("db: read line < fifo; echo up; exec sleep 1000\nweb: read line; echo got $line\n");
+    app.file("procman.toml", "[process.db]\nready = { log = 'up' }\n[process.web]\nneeds = ['db']\n");
+    mkfifo(&app.root().join("fifo"), Mode::S_IRWXU).unwrap();
+    let mut terminal = Terminal::new(&app, "start --no-timestamp --socket s --attach web");
+    // Until then lines are shown.
+    terminal.wait_for("web.1 waits for db");
+    terminal.wait_for("web.1 is attached to when it is started");
+    let other = Terminal::new(&app, "attach web.1 --socket s").finish();
+    assert!(other.contains("procman: `web.1` waits for db"), "{other}");
+    std::fs::write(app.root().join("fifo"), "").unwrap();
+    terminal.wait_for("attached to web.1; ctrl-] detaches");
+    terminal.wait_until_raw();
+    terminal.press("this\r");
+    terminal.wait_for("web.1 exited with code 0");
+    let shown = terminal.finish();
+    assert!(shown.contains("got this"), "{shown}");
+    app.assert_nothing_is_left();
 }
 
 /// Starts attached to what is on another screen.

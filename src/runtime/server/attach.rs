@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::control::protocol::{self, Answer, Formation, Instance, Typed};
+use crate::control::protocol::{self, Answer, Formation, Instance, State, Typed};
 use crate::control::wire::{self, LONGEST_CALL, WireError};
 use crate::formation::listed;
 use crate::quote::excerpt;
@@ -48,7 +48,7 @@ pub fn find<'a>(name: &str, formation: &'a Formation) -> Result<&'a Instance, An
     let named = formation.instances.iter().find(|instance| instance.name == name);
     if let Some(instance) = named {
         let has_terminal = instance.terminal && instance.pid.is_some();
-        return if has_terminal { Ok(instance) } else { Err(no_terminal(name)) };
+        return if has_terminal { Ok(instance) } else { Err(not_up(instance)) };
     }
     if !formation.types.iter().any(|process| process == name) {
         let instances: Vec<&str> =
@@ -57,20 +57,30 @@ pub fn find<'a>(name: &str, formation: &'a Formation) -> Result<&'a Instance, An
         return Err(refused(format!("unknown process `{}`", excerpt(name)), hint));
     }
     let of_type = |instance: &&Instance| instance.process == name;
-    let running: Vec<&Instance> = formation
-        .instances
-        .iter()
-        .filter(of_type)
-        .filter(|instance| instance.terminal && instance.pid.is_some())
-        .collect();
-    match running[..] {
-        [] => Err(no_terminal(name)),
-        [instance] => Ok(instance),
+    let all: Vec<&Instance> = formation.instances.iter().filter(of_type).collect();
+    let has_terminal = |instance: &&Instance| instance.terminal && instance.pid.is_some();
+    let running: Vec<&Instance> = all.iter().copied().filter(has_terminal).collect();
+    match (&running[..], &all[..]) {
+        ([], [instance]) => Err(not_up(instance)),
+        ([], _) => Err(no_terminal(name)),
+        ([instance], _) => Ok(instance),
         _ => {
             let names: Vec<&str> = running.iter().map(|instance| instance.name.as_str()).collect();
             let message = format!("`{name}` has {} instances to attach to", names.len());
             Err(refused(message, Some(format!("say which: {}", listed(&names)))))
         }
+    }
+}
+
+/// Says of an instance without a terminal how it is, if that is why.
+fn not_up(instance: &Instance) -> Answer {
+    let name = &instance.name;
+    match instance.state {
+        State::Running | State::Stopping => no_terminal(name),
+        State::Waiting => refused(format!("`{name}` waits for {}", instance.waits_for.join(", ")), None),
+        State::Starting => refused(format!("`{name}` is about to be started"), None),
+        State::BackingOff => refused(format!("`{name}` has ended, and is started again in a while"), None),
+        State::Down => refused(format!("`{name}` is down"), Some(format!("`procman up {name}` starts it"))),
     }
 }
 

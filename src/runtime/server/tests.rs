@@ -675,6 +675,20 @@ fn what_cannot_be_attached_to_is_refused() {
     world.attach("wbe", formation()).check_refused("unknown process `wbe`");
     world.attach("web.2", formation()).check_refused("unknown process `web.2`");
     world.attach("worker", formation()).check_refused("`worker` has no terminal");
+    for (state, expected) in [
+        (State::Waiting, "`web.1` waits for db"),
+        (State::Starting, "`web.1` is about to be started"),
+        (State::BackingOff, "`web.1` has ended, and is started again in a while"),
+        (State::Down, "`web.1` is down"),
+    ] {
+        let mut formation = formation();
+        let instance = &mut formation.instances[0];
+        (instance.state, instance.pid, instance.terminal) = (state, None, false);
+        instance.waits_for = vec!["db".to_owned()];
+        for name in ["web.1", "web"] {
+            world.attach(name, formation.clone()).check_refused(expected);
+        }
+    }
     // Where there is one according to the main loop, it may just have gone.
     world.attach("web.1", formation()).check_refused("cannot attach to `web.1`: it has no terminal");
     let mut client = world.attach("web", formation_of(&["web.1", "web.2"]));

@@ -1,9 +1,11 @@
 //! What whoever supervises procman is told of the formation.
 
+use crate::formation::InstanceId;
 use crate::supervisor::event::{Action, Announcement};
 use crate::supervisor::instance::{Cause, Instance};
 use crate::supervisor::machine::{Audience, Supervisor};
 use crate::supervisor::phase::Phase;
+use crate::supervisor::roster::Member;
 
 /// What has been announced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +43,16 @@ impl Supervisor {
 
     /// Returns whether an instance has not been started yet and is still to be. One that waits in vain is not.
     pub fn is_starting(&self) -> bool {
-        self.roster.members().any(|member| match member.state {
+        self.roster.members().any(|member| self.is_ahead(member))
+    }
+
+    /// Returns whether that holds of this one.
+    pub fn is_to_come(&self, id: &InstanceId) -> bool {
+        self.roster.get(id).is_some_and(|member| self.is_ahead(member))
+    }
+
+    fn is_ahead(&self, member: &Member) -> bool {
+        match member.state {
             Instance::Held { .. } => member.spawns == 0 && !self.is_hopeless(&member.id),
             Instance::Waiting { .. } | Instance::Starting { .. } | Instance::BackingOff { .. } => {
                 member.spawns == 0
@@ -51,7 +62,7 @@ impl Supervisor {
             | Instance::Stopping { .. }
             | Instance::Unkillable { .. }
             | Instance::Down(_) => false,
-        })
+        }
     }
 
     /// Takes the news that procman's own request has been made.
