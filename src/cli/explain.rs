@@ -50,7 +50,7 @@ fn sentences(
     let is_usual = |about| explained.unsaid.iter().any(|(name, unsaid)| (name, *unsaid) == (process, about));
     let mut sentences = vec![("starts", starts(explained, policy)), ("is ready", is_ready(policy))];
     if let Some(health) = &policy.health {
-        sentences.push(("is well", is_well(health)));
+        sentences.push(("is well", is_well(health, policy)));
     }
     sentences.push(("when ended", when_ended(policy, is_usual(Subject::End))));
     let (signal, grace) = (policy.stop_signal, seconds(policy.grace));
@@ -106,10 +106,19 @@ fn is_ready(policy: &Policy) -> Vec<String> {
     }
 }
 
-fn is_well(Health { probe: asked, interval, timeout, failures }: &Health) -> Vec<String> {
-    let anew = match failures {
-        1 => "a failure starts it anew".to_owned(),
-        _ => format!("{failures} failures in a row start it anew"),
+fn is_well(Health { probe: asked, interval, timeout, failures }: &Health, policy: &Policy) -> Vec<String> {
+    let (ill, s) = match failures {
+        1 => ("a failure".to_owned(), "s"),
+        _ => (format!("{failures} failures in a row"), ""),
+    };
+    let anew = match (policy.budget, policy.restart) {
+        // The first end is the last.
+        (1, _) => format!("{ill} end{s} it"),
+        // What follows it says nothing of how often.
+        (budget, Restart::Never) => {
+            format!("{ill} start{s} it anew, until it has ended {budget} times in a row")
+        }
+        (_, Restart::OnFailure | Restart::Always) => format!("{ill} start{s} it anew"),
     };
     vec![format!("while {}", probe(asked)), tried(*interval, *timeout), anew]
 }

@@ -221,6 +221,23 @@ fn an_explanation_says_how_every_type_is_supervised() {
 }
 
 #[test]
+fn what_health_does_is_explained_with_the_budget_that_it_uses_up() {
+    let app = App::new("web: ./web\n");
+    for (policy, expected) in [
+        ("restart = 'on-failure'\nrestart-budget = 1", "3 failures in a row end it\n"),
+        (
+            "restart = 'never'\nrestart-budget = 2",
+            "3 failures in a row start it anew, until it has ended 2 times in a row\n",
+        ),
+        ("restart = 'always'\nrestart-budget = 2", "3 failures in a row start it anew\n"),
+    ] {
+        app.file("procman.toml", format!("[process.web]\nhealth = 'port'\n{policy}\n"));
+        let explained = app.done(&["check", "--explain"]).stdout;
+        assert!(explained.contains(expected), "{explained}");
+    }
+}
+
+#[test]
 fn an_explanation_marks_what_nobody_has_said_and_knows_the_variables_of_start() {
     let app = App::new("web: ./web\ndb: ./db\n");
     let explained = |variables: &[(&str, &str)]| {
