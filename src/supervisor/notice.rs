@@ -23,6 +23,8 @@ pub enum Notice {
         /// The time that they had.
         grace: Duration,
     },
+    /// What has left its process group did not end within the grace period and is killed.
+    EscapeesOverdue,
     /// The instance stands still.
     Stopped {
         /// Which instance.
@@ -233,6 +235,9 @@ impl fmt::Display for Notice {
             Notice::Overdue { ids, grace } => {
                 write!(f, "still running after {}, sending SIGKILL:", Seconds(*grace))?;
                 ids.iter().try_for_each(|id| write!(f, " {id}"))
+            }
+            Notice::EscapeesOverdue => {
+                f.write_str("still running outside of the process groups, sending SIGKILL")
             }
             Notice::Stopped { id, signal } => {
                 write!(f, "{id} was stopped by {signal}")?;

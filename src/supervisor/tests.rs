@@ -227,7 +227,7 @@ fn output_is_drained_when_those_have_ended_who_left_their_groups() {
         escapees left         ->
         exited web.1 3        -> terminate escapees
         +4900ms               ->
-        +100ms                -> drain
+        +100ms                -> say overdue escapees, drain
         escapees gone         ->
         drained               -> finish 3
         ",

@@ -221,6 +221,13 @@ impl Supervisor {
             }
             Escapees::Asked if now < deadline => {}
             Escapees::None | Escapees::Left | Escapees::Asked => {
+                match (self.escapees, asked) {
+                    (Escapees::Asked, Asked::Never | Asked::Once(_)) => {
+                        actions.push(Action::Say(Notice::EscapeesOverdue));
+                    }
+                    // There are none, that was said of everything, or they have had no time of their own.
+                    (Escapees::Asked, Asked::Twice(_)) | (Escapees::None | Escapees::Left, _) => {}
+                }
                 let limit = match asked {
                     Asked::Never | Asked::Once(_) => DRAIN,
                     Asked::Twice(_) => DRAIN_FORCED,

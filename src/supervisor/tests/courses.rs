@@ -721,6 +721,7 @@ impl Ledger {
             | Notice::Overdue { .. }
             | Notice::Stopped { .. }
             | Notice::OutOfMemory { .. }
+            | Notice::EscapeesOverdue
             | Notice::Leftovers { .. }
             | Notice::Unkillable { .. } => Ok(()),
         }

@@ -586,6 +586,7 @@ impl Ledger {
                 ensure(is_news, "what stops an instance is said once")?;
             }
             Notice::OutOfMemory { .. } => {}
+            Notice::EscapeesOverdue => ensure(self.stop.is_some(), "only an end is overdue")?,
             Notice::Overdue { ids, .. } => {
                 let due = |id| self.due.get(id).is_some_and(|at| *at <= now);
                 ensure(ids.iter().all(due), "only what is overdue is said to be")?;

@@ -154,6 +154,19 @@ fn escapees_of_what_was_stopped_are_asked_to_end_at_the_end() {
         spawned web.1 12      -> reply 2: web.1 runs 12, done 2
         escapees left         ->
         exited web.1 3        -> terminate escapees
+        +5s                   -> say overdue escapees, drain
+        drained               -> finish 3
+        ",
+    );
+    // Whoever is in a hurry has been told.
+    check(
+        "
+        start web.1    -> spawn web.1
+        spawned web.1 11 ->
+        escapees left  ->
+        exited web.1 3 -> terminate escapees
+        SIGINT         ->
+        +1s SIGINT     -> say forced by SIGINT, drain
         ",
     );
 }

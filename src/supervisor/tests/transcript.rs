@@ -550,6 +550,7 @@ fn show_notice(notice: &Notice) -> String {
         Notice::Stopping(cause, Manner::NothingRuns) => format!("nothing to stop {}", show_cause(cause)),
         Notice::Forced(signal) => format!("forced by {signal}"),
         Notice::Overdue { ids, .. } => format!("overdue {}", show_all(ids)),
+        Notice::EscapeesOverdue => "overdue escapees".into(),
         Notice::Stopped { id, signal } => format!("stopped {id} {signal}"),
         Notice::Leftovers { id, .. } => format!("leftovers {id}"),
         Notice::OutOfMemory { kills } => format!("out-of-memory {kills}"),

@@ -164,6 +164,7 @@ fn every_notice_about_policies_has_its_words() {
             "web, worker and 2 others wait for DATABASE_URL (localhost:5432): connection refused",
         ),
         (Notice::Missing(vec![(database(), Duration::ZERO)]), "still missing: DATABASE_URL (localhost:5432)"),
+        (Notice::EscapeesOverdue, "still running outside of the process groups, sending SIGKILL"),
         (Notice::Rejected { id: web(), why: late(None) }, "web.1 was not ready within 60 s, stopping it"),
         (Notice::NeverStarted(vec![web()]), "web.1 is not started, the others go on"),
         (Notice::NeverStarted(vec![web(), id("web.2")]), "web.1, web.2 are not started, the others go on"),
