@@ -30,8 +30,9 @@ pub const REQUESTS: [&str; 10] =
     ["ps", "last", "scale", "restart", "stop", "up", "signal", "quit", "logs", "attach"];
 
 /// How each of them is written, in the same order.
-const FORMS: [&str; 9] = [
+const FORMS: [&str; REQUESTS.len()] = [
     r#"{"ps":{}}"#,
+    r#"{"last":{}}"#,
     r#"{"scale":{"changes":["web=3"],"wait":"outcome"}}"#,
     r#"{"restart":{"names":["web"],"wait":"outcome"}}"#,
     r#"{"stop":{"names":["web"],"wait":"outcome"}}"#,
@@ -574,7 +575,7 @@ mod tests {
 
     #[test]
     fn what_is_written_in_another_way_is_told_how_it_is() {
-        let [ps, _, _, stop, .., logs, _] = FORMS;
+        let [ps, _, _, _, stop, .., logs, _] = FORMS;
         check_malformed(r#""ps""#, "something else is expected at column 28", ps);
         check_malformed(r#"{"ps":null}"#, "something else is expected at column 33", ps);
         check_malformed(r#"{"stop":{}}"#, "missing field `names` at column 33", stop);
