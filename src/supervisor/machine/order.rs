@@ -1,6 +1,6 @@
 //! When it is an instance's turn to be spawned: what it needs is there, and no other spawn is under way.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::formation::InstanceId;
 use crate::policy::{OnExit, Service};
@@ -189,35 +189,38 @@ impl Supervisor {
 
     /// Returns whether one that is held, while nothing is alive, is held for what can never come by itself.
     pub(super) fn is_hopeless(&self, id: &InstanceId) -> bool {
-        self.hopeless(&id.process, None, &mut BTreeSet::new())
+        self.hopeless(&id.process, None, &mut BTreeMap::new())
     }
 
     /// Returns whether anything but this one, or at all, is there that does not only wait for what can never come.
     pub(super) fn goes_on_without(&self, lost: Option<&InstanceId>) -> bool {
         self.roster.members().filter(|member| Some(&member.id) != lost).any(|member| {
-            let is_in_vain = || self.hopeless(&member.id.process, lost, &mut BTreeSet::new());
+            let is_in_vain = || self.hopeless(&member.id.process, lost, &mut BTreeMap::new());
             !member.state.is_down() && (member.state.held().is_none() || !is_in_vain())
         })
     }
 
-    /// Decides that of all instances of a type. Another one may be about to be lost.
+    /// Decides that of all instances of a type, and remembers it. Another one may be about to be lost.
     fn hopeless(
         &self,
         process: &ProcessType,
         lost: Option<&InstanceId>,
-        seen: &mut BTreeSet<ProcessType>,
+        decided: &mut BTreeMap<ProcessType, bool>,
     ) -> bool {
-        // A cycle waits for itself.
-        if !seen.insert(process.clone()) {
-            return true;
+        if let Some(decided) = decided.get(process) {
+            return *decided;
         }
+        // Until it is known: a cycle waits for itself.
+        decided.insert(process.clone(), true);
         let unmet = self.unmet(process);
-        unmet.iter().flat_map(|needed| self.roster.members_of(needed)).any(|member| {
+        let is_hopeless = unmet.iter().flat_map(|needed| self.roster.members_of(needed)).any(|member| {
             let held = matches!(member.state, Instance::Held { .. });
             is_lost(member)
                 || Some(&member.id) == lost
-                || held && self.hopeless(&member.id.process, lost, seen)
-        })
+                || held && self.hopeless(&member.id.process, lost, decided)
+        });
+        decided.insert(process.clone(), is_hopeless);
+        is_hopeless
     }
 
     pub(super) fn reached(&mut self, now: Time, service: Service, actions: &mut Vec<Action>) {

@@ -94,6 +94,28 @@ fn what_has_ended_for_good_is_waited_for_in_vain() {
     );
 }
 
+/// Two of one type that wait were taken for a cycle, and who needs them for one that never comes.
+#[test]
+fn who_waits_for_several_that_wait_is_still_to_come() {
+    check_with(
+        "web: needs=db; db: needs=env:DB on-exit=ignore; all: patience=1s",
+        "
+        start web.1 db.1 db.2 -> reach DB, say web.1 waits for db
+        to come?              -> web.1 db.1 db.2
+        reached DB            -> spawn db.1
+        spawned db.1 11       -> spawn db.2
+        to come?              -> web.1 db.2
+        ",
+    );
+    check_with(
+        "web: needs=a,b; a: needs=clock; b: needs=clock; clock: needs=env:DB",
+        "
+        start web.1 a.1 b.1 clock.1 -> reach DB, say web.1 waits for a b, say a.1 waits for clock, say b.1 waits for clock
+        to come?                    -> web.1 clock.1 a.1 b.1
+        ",
+    );
+}
+
 #[test]
 fn what_a_request_has_stopped_may_come_back() {
     check_with(

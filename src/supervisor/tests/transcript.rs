@@ -1,8 +1,8 @@
 //! The little language of the transcripts: one step a line, `event -> actions`.
 //!
 //! An event is written as in [`event`] below. `+5s` before it lets time pass first; alone it is
-//! `TimePassed`. `next deadline?`, `stop deadline?`, `cause?` and `status?` ask the machine, `#` begins a comment. Every step,
-//! whoever takes it, is also held against the promises of the [`ledger`](crate::supervisor::tests::ledger).
+//! `TimePassed`. `next deadline?`, `stop deadline?`, `cause?`, `to come?` and `status?` ask the machine, `#` begins a comment.
+//! Every step, whoever takes it, is also held against the promises of the [`ledger`](crate::supervisor::tests::ledger).
 //!
 //! `ask 7: restart web.1` is a request, and its replies are `reply 7: web.1 runs 12`, `done 7` and `refuse 7: stopping`.
 //! `start web.1` is one too, of procman itself: its replies are not shown.
@@ -60,6 +60,10 @@ fn play(mut player: Player, transcript: &str) {
             "next deadline?" => show_deadline(player.supervisor.next_deadline()),
             "stop deadline?" => show_deadline(player.supervisor.stop_deadline()),
             "cause?" => player.supervisor.stop_cause().map_or_else(String::new, show_cause),
+            "to come?" => {
+                let all = player.supervisor.status().into_iter().map(|status| status.id);
+                show_all(&all.filter(|id| player.supervisor.is_to_come(id)).collect::<Vec<_>>())
+            }
             "status?" => show_status(&player.supervisor.status()),
             step => show_actions(&player.play(step)),
         };
