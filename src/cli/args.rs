@@ -272,12 +272,12 @@ pub struct Size {
     pub timeout: Option<Timeout>,
 }
 
-/// Where an option has been given a value, if it has.
+/// Where an option has been given a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
     /// On the command line.
     CommandLine,
-    /// In the environment.
+    /// In the environment, or nowhere.
     #[default]
     Environment,
 }

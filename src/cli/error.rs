@@ -49,7 +49,7 @@ pub enum Failure {
     /// The formation cannot be.
     Formation(FormationError),
     /// The formation cannot be, perhaps because what follows this option was meant to be its value.
-    Misplaced(FormationError, &'static str),
+    Misplaced(FormationError, String),
     /// This type has a count, and is not among the names to run.
     LeftOut(ProcessType),
     /// The plan cannot be.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{self, Common};
+use crate::cli::args::{self, Common, Origin};
 use crate::cli::error::Failure;
 use crate::cli::load::App;
 use crate::cli::print;
@@ -34,7 +34,7 @@ pub fn run(common: Common, export: args::Export) -> Result<i32, Failure> {
     }
     let format = export.format;
     // A file or the environment says it for all formats, and so means those that have some.
-    if Templates::names(format).next().is_none() && !export.is_template_named {
+    if Templates::names(format).next().is_none() && export.template_origin == Origin::Environment {
         app.options.template = None;
     }
     let (name, files) = files_of(app, format)?;

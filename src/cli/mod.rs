@@ -105,16 +105,14 @@ fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
     let matches = matches?;
     let mut arguments = Arguments::from_arg_matches(&matches)?;
     if let Some(Command::Export(export)) = &mut arguments.command {
-        export.is_template_named = is_typed(&matches, "template");
+        export.template_origin = origin(&matches, "template");
     }
     let client = arguments.command.as_mut().and_then(Command::client);
     if let Some(client) = client.filter(|_| is_app_named(&matches)) {
-        client.socket = client.socket.take().filter(|_| is_typed(&matches, "socket"));
+        client.socket = client.socket.take().filter(|_| origin(&matches, "socket") == Origin::CommandLine);
     }
-    if let Some(Command::Start(start)) = &mut arguments.command
-        && is_typed(&matches, "formation")
-    {
-        start.size.origin = Origin::CommandLine;
+    if let Some(Command::Start(start)) = &mut arguments.command {
+        start.size.origin = origin(&matches, "formation");
     }
     Ok(arguments)
 }
@@ -132,10 +130,12 @@ fn is_app_named(matches: &ArgMatches) -> bool {
     ["root", "procfile"].iter().any(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
 }
 
-/// Returns whether the command line has this option of the command's own.
-fn is_typed(matches: &ArgMatches, option: &str) -> bool {
-    let of = |matches: &ArgMatches| matches.value_source(option) == Some(ValueSource::CommandLine);
-    matches.subcommand().is_some_and(|(_, matches)| of(matches))
+/// Returns where this option of the command's own has been given a value.
+fn origin(matches: &ArgMatches, option: &str) -> Origin {
+    match matches.subcommand().and_then(|(_, matches)| matches.value_source(option)) {
+        Some(ValueSource::CommandLine) => Origin::CommandLine,
+        Some(_) | None => Origin::Environment,
+    }
 }
 
 /// Returns the description of the command line, from which help, man page and completions are made.

@@ -10,7 +10,7 @@ use crate::cli::client::usual_place;
 use crate::cli::error::{self, Failure};
 use crate::cli::foreground::{self, Beginning};
 use crate::cli::load::App;
-use crate::cli::print;
+use crate::cli::{command, print};
 use crate::config::{ByteSize, ColorChoice, Flag, LogFormat, Options, PtyChoice, Socket, Timestamp};
 use crate::formation::{FormationError, left_out};
 use crate::output::{Colour, Format, Returns, Stamp, Style};
@@ -202,18 +202,21 @@ pub fn wait_for_services(plan: &mut Plan, options: &Options) -> Vec<String> {
 /// Returns the failure with what may be behind it: a value that was written as a name, behind an option that takes one
 /// only with a `=`.
 fn misplaced(failure: Failure, names: &[String]) -> Failure {
-    const OPTIONS: [&str; 4] = ["--color", "--timestamp", "--keep-going", "--wait-services"];
     let Failure::Formation(error @ (FormationError::Unknown { .. } | FormationError::NoName { .. })) =
         failure
     else {
         return failure;
     };
+    let command = command();
+    let options = command.find_subcommand("start").into_iter().flat_map(clap::Command::get_arguments);
+    let options = options.filter(|option| option.is_require_equals_set()).filter_map(clap::Arg::get_long);
+    let options: Vec<String> = options.map(|option| format!("--{option}")).collect();
     let arguments: Vec<OsString> = env::args_os().collect();
     let pairs = arguments.iter().zip(arguments.iter().skip(1));
-    let mut options =
+    let mut given =
         pairs.filter(|(_, value)| names.iter().any(|name| *value == name.as_str())).map(|(option, _)| option);
-    match options.find_map(|option| OPTIONS.into_iter().find(|known| option == known)) {
-        Some(option) => Failure::Misplaced(error, option),
+    match given.find_map(|given| options.iter().find(|option| given == option.as_str())) {
+        Some(option) => Failure::Misplaced(error, option.clone()),
         None => Failure::Formation(error),
     }
 }

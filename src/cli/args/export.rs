@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
 
-use crate::cli::args::Size;
+use crate::cli::args::{Origin, Size};
 use crate::cli::candidates;
 use crate::config::{AppName, Options, UserName};
 use crate::export::Format;
@@ -40,9 +40,9 @@ pub struct Export {
     #[arg(short = 'T', long, value_name = "DIR", env = "PROCMAN_TEMPLATE", hide_env = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub template: Option<PathBuf>,
-    /// Whether that stands on the command line, rather than in the environment.
+    /// Where that has been said.
     #[arg(skip)]
-    pub is_template_named: bool,
+    pub template_origin: Origin,
     /// Write nothing, list what would change
     #[arg(long)]
     pub dry_run: bool,
