@@ -172,9 +172,10 @@ impl Runtime<'_> {
             *reserved = Some(waiting);
             return;
         }
+        let instance = waiting.instance().clone();
         match waiting.begin() {
             Ok(stage) => stage.into_iter().for_each(|stage| self.stage = stage),
-            Err(error) => self.pump.say(format!("nothing can be attached to: {}", plain(&error))),
+            Err(error) => self.pump.say(format!("cannot attach to {instance}: {}", plain(&error))),
         }
     }
 

@@ -53,8 +53,8 @@ const SYSTEM: &str = "system";
 pub struct Limits {
     /// How many of them there are at once. A newcomer takes the place of the oldest that has not asked anything yet.
     pub connections: usize,
-    /// How many of these may stay for as long as they like, for logs, a terminal or the end: the others are soon done, and somebody
-    /// must always be able to ask.
+    /// How many of these may stay for as long as they like, for logs, a terminal or the end: the others are soon done, and
+    /// somebody must always be able to ask.
     pub staying: usize,
     /// How long one may take to say what it asks, from its connecting on.
     pub request: Duration,
