@@ -17,7 +17,7 @@ pub struct UnitSupervision {
     /// The services that have to be up before, in the order of the Procfile.
     pub needs: Vec<String>,
     /// Those of them that do one thing and end.
-    pub needed_ends: Vec<String>,
+    pub needed_one_shots: Vec<String>,
     /// Whether the instance does one thing and ends.
     pub is_one_shot: bool,
     /// The value of `Restart=`.
@@ -40,8 +40,8 @@ impl UnitSupervision {
         let supervision = &process.supervision;
         let of = |process| move |instance| name(app, process, instance);
         let needs = app.needed(supervision).flat_map(|needed| needed.instances.iter().map(of(needed)));
-        let ends = app.needed(supervision).filter(|needed| needed.supervision.kind == Kind::OneShot);
-        let ends = ends.flat_map(|needed| needed.instances.iter().map(of(needed)));
+        let one_shots = app.needed(supervision).filter(|needed| needed.supervision.kind == Kind::OneShot);
+        let one_shots = one_shots.flat_map(|needed| needed.instances.iter().map(of(needed)));
         let unplaced = |why| Some(Note::Unplaced(why));
         let why = |aspect: Aspect<'_>| match aspect {
             Aspect::Release => unplaced("nothing but a person starts the release phase"),
@@ -67,7 +67,7 @@ impl UnitSupervision {
         UnitSupervision {
             notes: notes(app, process, why),
             needs: needs.collect(),
-            needed_ends: ends.collect(),
+            needed_one_shots: one_shots.collect(),
             is_one_shot: supervision.kind == Kind::OneShot,
             restart: match supervision.again() {
                 Again::Never => "no",
