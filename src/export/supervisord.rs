@@ -115,10 +115,12 @@ fn program(app: &App, job: &Job<'_>) -> Result<Program, ExportError> {
     // The first try is none of them (`transition` in supervisor/process.py).
     let retries = job.limit() - 1;
     let (autorestart, startretries, command) = match (job.again(), job.is_one_shot()) {
-        (Again::AsUsual | Again::OnFailure, true) => ("false", 0, tried(&command, job.limit(), signal)),
-        (Again::AsUsual | Again::OnFailure, false) => ("unexpected", retries, command),
-        (Again::Always, _) => ("true", retries, command),
         (Again::Never, _) => ("false", 0, command),
+        (Again::AsUsual | Again::OnFailure | Again::Always, true) => {
+            ("false", 0, tried(&command, job.limit(), signal))
+        }
+        (Again::AsUsual | Again::OnFailure, false) => ("unexpected", retries, command),
+        (Again::Always, false) => ("true", retries, command),
     };
     Ok(Program {
         name: job.name.clone(),
