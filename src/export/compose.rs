@@ -25,21 +25,17 @@ const RELEASE: &str = "release";
 /// Returns the file.
 pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
     refuse_nul(app, Format::Compose)?;
-    let release =
-        app.release.as_ref().filter(|_| app.processes.iter().all(|process| process.name != RELEASE));
     let name = dns_label(&app.name, "the app", Format::Compose)?;
-    let types = app
-        .processes
-        .iter()
-        .map(|process| (process.name.as_str(), service(app, &name, process, release.is_some())));
-    let first = release.map(|release| (RELEASE, container(app, &name, release, shared(release))));
+    let types = app.processes.iter().map(|process| (process.name.as_str(), service(app, &name, process)));
+    let first =
+        app.release.as_ref().map(|release| (RELEASE, container(app, &name, release, shared(release))));
     let compose = Compose { services: Ordered(first.into_iter().chain(types).collect()), name };
-    let content = document(Format::Compose, &comment(app, release.is_some()), &compose)?;
+    let content = document(Format::Compose, &comment(app), &compose)?;
     let access = if app.variables.is_empty() { Access::Public } else { Access::Secret };
     Ok(vec![File { path: "compose.yaml".into(), content, access }])
 }
 
-fn comment(app: &App, has_release: bool) -> String {
+fn comment(app: &App) -> String {
     let mut comment = format!(
         "Written by procman for the app {}, as compose; the next export overwrites it.\n\
          \n\
@@ -54,10 +50,10 @@ fn comment(app: &App, has_release: bool) -> String {
         comment
             .push_str("The values of the environment files are in here: keep it out of version control.\n");
     }
-    if has_release {
+    if app.release.is_some() {
         comment.push_str("release runs at each `up`, and the others wait until it has ended well.\n");
     }
-    let why = |process: &Process, aspect: Aspect<'_>| note(&process.supervision, aspect, has_release);
+    let why = |process: &Process, aspect: Aspect<'_>| note(&process.supervision, aspect);
     let of_release =
         app.release.iter().flat_map(|release| notes(app, release, |aspect| why(release, aspect)));
     for note in all_notes(app, why).into_iter().chain(of_release) {
@@ -66,12 +62,12 @@ fn comment(app: &App, has_release: bool) -> String {
     comment
 }
 
-fn service(app: &App, image: &str, process: &Process, has_release: bool) -> Service {
+fn service(app: &App, image: &str, process: &Process) -> Service {
     let port = process.first_port();
     let own = shared(process);
     let supervision = &process.supervision;
     let bound = process.port == Port::Bound;
-    let released = has_release.then_some((RELEASE, "service_completed_successfully"));
+    let released = app.release.as_ref().map(|_| (RELEASE, "service_completed_successfully"));
     let needed = app.needed(supervision).map(|needed| (needed.name.as_str(), condition(&needed.supervision)));
     let depends_on = released.into_iter().chain(needed);
     let depends_on = depends_on.map(|(name, condition)| (name.to_owned(), DependsOn { condition }));
@@ -111,10 +107,8 @@ fn condition(supervision: &Supervision) -> &'static str {
     }
 }
 
-fn note(supervision: &Supervision, aspect: Aspect<'_>, has_release: bool) -> Option<Note> {
+fn note(supervision: &Supervision, aspect: Aspect<'_>) -> Option<Note> {
     match aspect {
-        Aspect::Release if has_release => None,
-        Aspect::Release => Some(Note::Unplaced("there is a service of that name")),
         Aspect::Services => Some(Note::Unplaced(
             "Compose waits for services of its own; `procman wait` can, before the command",
         )),
@@ -146,6 +140,7 @@ fn note(supervision: &Supervision, aspect: Aspect<'_>, has_release: bool) -> Opt
         | Aspect::StopSignal(_)
         | Aspect::OneShot
         | Aspect::Needs
+        | Aspect::Release
         | Aspect::Status(..) => None,
     }
 }

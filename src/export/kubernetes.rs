@@ -59,8 +59,7 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
         let comment = header(app) + &secret_comment(&names.secret());
         add("secret.example.yaml", Access::Public, document(FORMAT, &comment, &example)?);
     }
-    let has_type = app.processes.iter().any(|process| process.name == RELEASE);
-    if let Some(release) = app.release.as_ref().filter(|_| !has_type) {
+    if let Some(release) = &app.release {
         let name = Variable::plain("PS", release.first_name().to_owned());
         let object = one_shot(app, &names, release, RELEASE, name, environment);
         let file = format!("{RELEASE}-job.yaml");
@@ -115,7 +114,10 @@ impl<'a> Names<'a> {
             dns_label(&format!("{name}-{component}"), &what, FORMAT)?;
             components.insert(process.name.as_str(), component);
         }
-        check_distinct(components.iter().map(|(name, label)| (*name, label.as_str())), FORMAT)?;
+        // Or the Deployment and the Service of a type would take the pods of the release phase for theirs.
+        let release = app.release.iter().map(|release| (release.name.as_str(), RELEASE));
+        let labels = components.iter().map(|(name, label)| (*name, label.as_str()));
+        check_distinct(release.chain(labels), FORMAT)?;
         for (variable, _) in &app.variables {
             check_variable(variable)?;
         }

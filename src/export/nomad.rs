@@ -65,8 +65,7 @@ pub fn render(app: &App) -> Result<Vec<File>, ExportError> {
         let job = job.add_block(group(app, process, None)?).build();
         files.push(file(app, &name, &about, &image, job)?);
     }
-    let has_type = app.processes.iter().any(|process| process.name == RELEASE);
-    if let Some(release) = app.release.as_ref().filter(|_| !has_type) {
+    if let Some(release) = &app.release {
         let name = format!("{}-{RELEASE}", app.name);
         let about = comment(app, &name) + &release_comment(&name) + &lines(app, release);
         files.push(file(app, &name, &about, &image, release_job(app, &name, release)?)?);

@@ -72,14 +72,16 @@ fn a_nul_is_refused_wherever_it_stands() {
     }
 }
 
+/// The Deployment and the Service of such a type would take the pods of the release phase for theirs.
 #[test]
-fn a_release_that_is_a_type_runs_as_one_only() {
+fn a_type_that_a_cluster_would_take_for_the_release_phase_is_refused() {
     let mut app = torture();
-    app.processes[1].name = "release".to_owned();
-    let text = compose::render(&app).unwrap().remove(0).content;
-    assert!(text.matches("\n  release:\n").count() == 1 && !text.contains("depends_on"), "{text}");
-    assert!(kubernetes::render(&app).unwrap().iter().all(|file| !file.content.contains("kind: Job")));
-    assert_eq!(nomad::render(&app).unwrap().len(), 1);
+    app.processes[1].name = "Release".to_owned();
+    let error = kubernetes::render(&app).unwrap_err().to_string();
+    let words = "it would be called `release`, as `release` is";
+    assert_eq!(error, format!("the type `Release` cannot be written for kubernetes: {words}"));
+    app.release = None;
+    assert!(kubernetes::render(&app).is_ok());
 }
 
 /// Returns a file.
