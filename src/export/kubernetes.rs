@@ -367,7 +367,7 @@ fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
         Aspect::Ready(Sign::Notify | Sign::Log(_)) => Some("the kubelet asks, and is not told"),
         Aspect::Ready(Sign::Probe(probe)) | Aspect::Health(Health { probe, .. }) => elsewhere(probe),
         Aspect::Status(probe, _) if elsewhere(probe).is_some() => None,
-        Aspect::Status(_, status) if probes::IS_WELL.contains(&status) => {
+        Aspect::Status(_, status) if probes::GOOD_STATUSES.contains(&status) => {
             Some("every status from 200 to 399 is right")
         }
         Aspect::Status(..) => {

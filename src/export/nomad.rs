@@ -308,7 +308,7 @@ fn unplaced(aspect: Aspect<'_>) -> Option<&'static str> {
         Aspect::Ready(Sign::Notify | Sign::Log(_)) => Some("Nomad asks, and is not told"),
         Aspect::Ready(Sign::Probe(probe)) | Aspect::Health(Health { probe, .. }) => unchecked(probe),
         Aspect::Status(probe, _) if !asks_own_port(probe) => None,
-        Aspect::Status(_, status) if checks::IS_WELL.contains(&status) => {
+        Aspect::Status(_, status) if checks::GOOD_STATUSES.contains(&status) => {
             Some("every status below 400 is right")
         }
         Aspect::Status(..) => {

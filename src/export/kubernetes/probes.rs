@@ -11,7 +11,7 @@ use crate::export::{Process, quote};
 use crate::policy;
 
 /// Every status that the kubelet takes for a good answer.
-pub const IS_WELL: Range<u16> = 200..400;
+pub const GOOD_STATUSES: Range<u16> = 200..400;
 
 /// The three kinds of probes.
 pub struct Probes {
@@ -78,7 +78,7 @@ fn look(probe: &policy::Probe, process: &Process) -> Option<Look> {
             };
             Some(match status {
                 // It would be killed for being well.
-                Some(status) if !IS_WELL.contains(status) => Look::TcpSocket(TcpSocket { port }),
+                Some(status) if !GOOD_STATUSES.contains(status) => Look::TcpSocket(TcpSocket { port }),
                 Some(_) | None => Look::HttpGet(HttpGet { path, port }),
             })
         }

@@ -12,7 +12,7 @@ use crate::export::{ExportError, Process, unit};
 use crate::policy::{Probe, Readiness};
 
 /// Every status that Nomad takes for a good answer.
-pub const IS_WELL: Range<u16> = 0..400;
+pub const GOOD_STATUSES: Range<u16> = 0..400;
 
 /// Returns the checks, at least one.
 pub fn of(process: &Process) -> Result<Vec<Block>, ExportError> {
@@ -53,7 +53,7 @@ fn check(
         Probe::Port => check.add_attribute(("type", "tcp")),
         Probe::Http { target, status } => match address(target) {
             // It would be killed for being well.
-            Address::Own { .. } if status.is_some_and(|status| !IS_WELL.contains(&status)) => {
+            Address::Own { .. } if status.is_some_and(|status| !GOOD_STATUSES.contains(&status)) => {
                 check.add_attribute(("type", "tcp"))
             }
             Address::Own { path } => {
