@@ -86,7 +86,9 @@ fn file(app: &App, name: &str, comment: &str, image: &str, job: Block) -> Result
 fn group(app: &App, process: &Process, service: Option<&str>) -> Result<Block, ExportError> {
     let mut group =
         Block::builder("group").add_label(&process.name).add_attribute(("count", process.instances.len()));
-    group = group.add_blocks(again(process.supervision.again(), process.supervision.own_budget()));
+    let again = process.supervision.again();
+    group = group.add_blocks(restart(again, process.supervision.own_budget()));
+    group = group.add_blocks((again == Again::Never).then(no_reschedule));
     let mut port = Expression::from(process.first_port().to_string());
     if let Some(service) = service {
         let label = Block::builder("port").add_label(PORT).build();
@@ -116,33 +118,35 @@ fn release_job(app: &App, name: &str, release: &Process) -> Result<Block, Export
     let own = [("PORT", release.first_port().to_string()), ("PS", release.first_name().to_owned())];
     environment.extend(own.map(|(name, value)| (key(name), Expression::from(value))));
     let task = task(app, release, config(release)?, environment)?.build();
-    // Unless somebody has said so, one that failed is for people to look at, not to be tried again.
-    let again = again(release.supervision.again(), release.supervision.own_budget());
-    let group = Block::builder("group").add_label(RELEASE).add_blocks(again);
+    let restart = restart(release.supervision.again(), release.supervision.own_budget());
+    // One that has failed for good is for people to look at, not to be tried on another machine.
+    let group = Block::builder("group").add_label(RELEASE).add_blocks(restart).add_block(no_reschedule());
     let job = Block::builder("job").add_label(name).add_attribute(("type", "batch"));
     let job = job.add_block(Block::builder("parameterized").build());
     Ok(job.add_block(group.add_block(task).build()).build())
 }
 
-/// Returns when what has ended is started again, as far as that is not as usual.
-fn again(again: Again, budget: Option<u32>) -> Vec<Block> {
+/// Returns when what has ended is started again where it was, as far as that is not as usual.
+fn restart(again: Again, budget: Option<u32>) -> Option<Block> {
     let restart = Block::builder("restart");
-    match (again, budget) {
-        (Again::AsUsual, None) => Vec::new(),
-        (Again::Never, _) => {
-            let none = Block::builder("reschedule").add_attribute(("attempts", 0));
-            let restart = restart.add_attribute(("attempts", 0)).add_attribute(("mode", "fail"));
-            vec![restart.build(), none.add_attribute(("unlimited", false)).build()]
-        }
+    let restart = match (again, budget) {
+        (Again::AsUsual, None) => return None,
+        (Again::Never, _) => restart.add_attribute(("attempts", 0)),
         // After so many failures in a row, each within ten seconds, the machine may be what is wrong.
         (Again::AsUsual, Some(_)) | (Again::OnFailure | Again::Always, _) => {
             let limit = budget.unwrap_or(Policy::BUDGET);
             let interval = format!("{}s", unit::limit_interval(limit));
             let restart = restart.add_attribute(("attempts", limit - 1));
-            let restart = restart.add_attribute(("delay", "1s")).add_attribute(("interval", interval));
-            vec![restart.add_attribute(("mode", "fail")).build()]
+            restart.add_attribute(("delay", "1s")).add_attribute(("interval", interval))
         }
-    }
+    };
+    Some(restart.add_attribute(("mode", "fail")).build())
+}
+
+/// Returns that what has ended for good is not started on another machine.
+fn no_reschedule() -> Block {
+    let none = Block::builder("reschedule").add_attribute(("attempts", 0));
+    none.add_attribute(("unlimited", false)).build()
 }
 
 fn task(

@@ -24,6 +24,11 @@ job "shop-release" {
       mode = "fail"
     }
 
+    reschedule {
+      attempts = 0
+      unlimited = false
+    }
+
     task "release" {
       driver = "docker"
       kill_signal = "SIGINT"
