@@ -135,6 +135,7 @@ mod tests {
     use crate::runtime::errands::{Errands, News};
     use crate::supervisor::{Trouble, Verdict};
     use crate::sys::child::{Order, spawn_silent};
+    use crate::sys::connect::tests::deaf_port;
 
     /// Far more than anything here takes.
     const LONG: Duration = Duration::from_secs(60);
@@ -166,7 +167,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(connect(Target::port(port), LONG), Verdict::Passed);
-        drop(listener);
+        let (_socket, port) = deaf_port();
         assert_eq!(connect(Target::port(port), LONG), Verdict::Failed(Trouble::Refused));
     }
 

@@ -79,12 +79,16 @@ async fn within<T>(limit: Duration, result: impl Future<Output = io::Result<T>>)
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub mod tests {
+    //! A port at which nobody listens, for other tests too.
+
     use std::io::ErrorKind;
     use std::net::{Ipv6Addr, TcpListener};
     use std::os::unix::net::UnixListener;
     use std::path::Path;
     use std::time::Duration;
+
+    use tokio::net::{TcpSocket, UnixSocket};
 
     use super::{Target, connect_blocking, local};
 
@@ -96,9 +100,13 @@ mod tests {
         assert_eq!(connect_blocking(target, LIMIT).map_err(|error| error.kind()), expected, "{target:?}");
     }
 
-    /// Returns a port that was somebody's and is nobody's.
-    fn left() -> u16 {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    /// Returns a port at which nobody listens, and what keeps it from everybody else. (One that somebody has just left may
+    /// live on for a moment in a process that is being started.)
+    pub fn deaf_port() -> (TcpSocket, u16) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        (socket, port)
     }
 
     #[test]
@@ -107,7 +115,8 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         check(Target::Tcp("127.0.0.1", port), Ok(()));
         check(Target::Tcp("localhost", port), Ok(()));
-        check(Target::Tcp("127.0.0.1", left()), Err(ErrorKind::ConnectionRefused));
+        let (_socket, deaf) = deaf_port();
+        check(Target::Tcp("127.0.0.1", deaf), Err(ErrorKind::ConnectionRefused));
         // No name server is asked for such a name.
         check(Target::Tcp("no..name", port), Err(ErrorKind::NotFound));
         check(Target::Tcp("", port), Err(ErrorKind::NotFound));
@@ -118,10 +127,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         check(Target::Unix(&path), Err(ErrorKind::NotFound));
-        let listener = UnixListener::bind(&path).unwrap();
+        let _listener = UnixListener::bind(&path).unwrap();
         check(Target::Unix(&path), Ok(()));
-        drop(listener);
-        check(Target::Unix(&path), Err(ErrorKind::ConnectionRefused));
+        let deaf = directory.path().join("deaf");
+        let socket = UnixSocket::new_stream().unwrap();
+        socket.bind(&deaf).unwrap();
+        check(Target::Unix(&deaf), Err(ErrorKind::ConnectionRefused));
         check(Target::Unix(Path::new("/etc/passwd/socket")), Err(ErrorKind::NotADirectory));
     }
 
@@ -133,6 +144,7 @@ mod tests {
         if let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
             assert_eq!(local(listener.local_addr().unwrap().port()), Ok(()));
         }
-        assert_eq!(local(left()), Err(ErrorKind::ConnectionRefused));
+        let (_socket, deaf) = deaf_port();
+        assert_eq!(local(deaf), Err(ErrorKind::ConnectionRefused));
     }
 }
