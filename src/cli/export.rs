@@ -11,7 +11,7 @@ use crate::cli::print;
 use crate::cli::start::wait_for_services;
 use crate::config::{AppName, Options, UserName};
 use crate::export::manifest::{self, Changes, Found, Left, Manifest, Owner};
-use crate::export::{self, File, Format, Target, Templates, as_one, diff};
+use crate::export::{self, Deployment, File, Format, Templates, as_one, diff};
 use crate::plan::policies::Stated;
 use crate::procfile::ProcessType;
 use crate::quote::escaped_path;
@@ -75,22 +75,22 @@ fn files_of(app: App, format: Format) -> Result<(AppName, Vec<File>), Failure> {
     let name = options.app.clone().or_else(|| AppName::of_root(plan.root()));
     let name = name.ok_or_else(|| Failure::NoAppName(plan.root().to_owned()))?;
     let templates = templates(&options, format)?;
-    let app = export::App::new(&plan, target(&options, &name, stated)?).map_err(Failure::Export)?;
+    let app = export::App::new(&plan, deployment(&options, &name, stated)?).map_err(Failure::Export)?;
     let files = export::render(format, &app, &templates).map_err(Failure::Export)?;
     Ok((name, files))
 }
 
-fn target(
+fn deployment(
     options: &Options,
     name: &AppName,
     stated: BTreeMap<ProcessType, Stated>,
-) -> Result<Target, Failure> {
+) -> Result<Deployment, Failure> {
     let directory = |given: &Option<PathBuf>, usual: &str| match given {
         // It is read elsewhere, and by whoever has another working directory.
         Some(path) => std::path::absolute(path).map_err(Failure::WorkingDirectory),
         None => Ok(Path::new(usual).join(name.as_str())),
     };
-    Ok(Target {
+    Ok(Deployment {
         name: name.to_string(),
         user: options.user.as_ref().map(|user: &UserName| user.as_str().to_owned()),
         log: directory(&options.log, "/var/log")?,

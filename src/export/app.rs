@@ -40,7 +40,7 @@ pub struct App {
 
 /// What is said of an app that its plan does not say.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct Deployment {
     /// See [`App::name`].
     pub name: String,
     /// See [`App::user`].
@@ -94,8 +94,8 @@ pub struct Instance {
 impl App {
     /// Returns the app that a plan describes. The plan is one of the files alone: what else is in its environment
     /// would be exported with it.
-    pub fn new(plan: &Plan, target: Target) -> Result<App, ExportError> {
-        let Target { name, user, log, run, grace, stated } = target;
+    pub fn new(plan: &Plan, deployment: Deployment) -> Result<App, ExportError> {
+        let Deployment { name, user, log, run, grace, stated } = deployment;
         for (what, path) in [
             ("the app's directory", plan.root()),
             ("the directory for logs", &log),
@@ -233,7 +233,7 @@ pub mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use super::{App, Instance, Port, Process, Supervision, Target};
+    use super::{App, Deployment, Instance, Port, Process, Supervision};
     use crate::config::EnvPrecedence;
     use crate::dotenv::{self, Env};
     use crate::formation::{Formation, RELEASE, Request};
@@ -331,8 +331,8 @@ pub mod tests {
         .unwrap()
     }
 
-    fn target() -> Target {
-        Target {
+    fn deployment() -> Deployment {
+        Deployment {
             name: "shop".to_owned(),
             user: None,
             log: "/var/log/shop".into(),
@@ -439,7 +439,7 @@ pub mod tests {
             said("work", Stated { restart: Some(Restart::Never), on_exit: Some(OnExit::StopAll), ..nothing }),
             said("mail", Stated { has_terminal: true, on_exit: Some(OnExit::Ignore), ..nothing }),
         ]);
-        App::new(&plan, Target { stated, ..target() }).unwrap()
+        App::new(&plan, Deployment { stated, ..deployment() }).unwrap()
     }
 
     const PROCFILE: &str = "web: ./web\nrelease: ./migrate\nwork: a; b\nidle: x\n";
@@ -448,7 +448,7 @@ pub mod tests {
     fn what_is_exported_is_what_start_would_run() {
         let plan =
             plan(PROCFILE, "B=2\nA=1\nPORT=6000\nPS=x\n", "web=2,work=1", "/srv/shop", Policies::new());
-        let app = App::new(&plan, target()).unwrap();
+        let app = App::new(&plan, deployment()).unwrap();
         let shown: Vec<String> = app
             .processes
             .iter()
@@ -465,15 +465,17 @@ pub mod tests {
 
     #[test]
     fn a_release_that_is_asked_for_is_an_instance_like_any_other() {
-        let app = App::new(&plan(PROCFILE, "", "release=1", "/srv/shop", Policies::new()), target()).unwrap();
+        let app =
+            App::new(&plan(PROCFILE, "", "release=1", "/srv/shop", Policies::new()), deployment()).unwrap();
         assert_eq!((app.processes.len(), app.release), (1, None));
-        let app = App::new(&plan("web: x\n", "", "", "/srv/shop", Policies::new()), target()).unwrap();
+        let app = App::new(&plan("web: x\n", "", "", "/srv/shop", Policies::new()), deployment()).unwrap();
         assert_eq!(app.release, None);
     }
 
     #[test]
     fn a_directory_that_is_no_line_of_text_is_refused() {
-        let error = App::new(&plan(PROCFILE, "", "", "/srv/a\nb", Policies::new()), target()).unwrap_err();
+        let error =
+            App::new(&plan(PROCFILE, "", "", "/srv/a\nb", Policies::new()), deployment()).unwrap_err();
         let words = "the app cannot be exported: the app's directory has a control character in its name";
         assert_eq!(error.to_string(), words);
     }

@@ -39,7 +39,7 @@ use thiserror::Error;
 
 use crate::quote::{distance, escaped_path, excerpt};
 
-pub use crate::export::app::{App, Instance, Process, Target};
+pub use crate::export::app::{App, Deployment, Instance, Process};
 pub use crate::export::supervision::Supervision;
 pub use crate::export::template::Templates;
 

@@ -15,7 +15,7 @@ use crate::formation::InstanceId;
 use crate::policy::{Policy, Probe, Service, Sign};
 use crate::process::{Exit, Pid, Signal};
 use crate::runtime::Runtime;
-use crate::runtime::probe::{self, Target};
+use crate::runtime::probe::{self, Subject};
 use crate::runtime::reach::reach;
 use crate::runtime::word::listen;
 use crate::supervisor::{Event, Purpose, Trouble, Verdict};
@@ -227,9 +227,9 @@ impl Runtime<'_> {
         let Some((probe, limit)) = policy.and_then(|policy| probe_for(policy, purpose)) else { return };
         let port = self.plan.port_of(&id).unwrap_or_default();
         let (ticket, sender) = self.errands.ticket();
-        let target = match probe {
-            Probe::Port => Target::port(port),
-            Probe::Http { target, status } => Target::http(target, *status, port),
+        let subject = match probe {
+            Probe::Port => Subject::port(port),
+            Probe::Http { target, status } => Subject::http(target, *status, port),
             Probe::Exec(command) => {
                 match self.start_command(&id, command) {
                     Ok(child) => {
@@ -248,7 +248,7 @@ impl Runtime<'_> {
                 return;
             }
         };
-        let task = tokio::spawn(probe::by_connection(target, limit, ticket, id.clone(), sender));
+        let task = tokio::spawn(probe::by_connection(subject, limit, ticket, id.clone(), sender));
         let way = Way::Connection(task.abort_handle());
         self.errands.probes.insert(id, Probing { ticket, pid, purpose, way });
     }

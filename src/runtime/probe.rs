@@ -22,7 +22,7 @@ use crate::sys::connect;
 
 /// What to connect to, and what to ask there.
 #[derive(Debug)]
-pub struct Target {
+pub struct Subject {
     port: u16,
     question: Option<Asked>,
 }
@@ -34,19 +34,19 @@ struct Asked {
     status: Option<u16>,
 }
 
-impl Target {
+impl Subject {
     /// Returns a port of this machine.
-    pub fn port(port: u16) -> Target {
-        Target { port, question: None }
+    pub fn port(port: u16) -> Subject {
+        Subject { port, question: None }
     }
 
     /// Returns what answers a GET there, or at a URL.
-    pub fn http(target: &str, status: Option<u16>, port: u16) -> Target {
-        Target { port, question: Some(Asked { question: Question::new(target, port), status }) }
+    pub fn http(target: &str, status: Option<u16>, port: u16) -> Subject {
+        Subject { port, question: Some(Asked { question: Question::new(target, port), status }) }
     }
 
     async fn probe(&self, limit: Duration) -> Verdict {
-        let Target { port, question } = self;
+        let Subject { port, question } = self;
         let Some(Asked { question, status }) = question else {
             let connected = connect::local(*port).await;
             return connected.map_or_else(|error| Verdict::Failed(trouble(&error)), |_| Verdict::Passed);
@@ -66,13 +66,13 @@ impl Target {
 
 /// Connects, and tells what came of it.
 pub async fn by_connection(
-    target: Target,
+    subject: Subject,
     limit: Duration,
     ticket: Ticket,
     id: InstanceId,
     news: Sender<News>,
 ) {
-    let verdict = timeout(limit, target.probe(limit)).await;
+    let verdict = timeout(limit, subject.probe(limit)).await;
     let verdict = verdict.unwrap_or(Verdict::Failed(Trouble::TimedOut));
     // The loop that would hear it is there as long as its tasks are.
     let _ = news.send(News::Probed { ticket, id, verdict }).await;
@@ -128,7 +128,7 @@ mod tests {
     use nix::unistd::mkfifo;
     use tokio::sync::mpsc;
 
-    use super::{Target, by_command, by_connection};
+    use super::{Subject, by_command, by_connection};
     use crate::formation::InstanceId;
     use crate::process::{Exit, Signal};
     use crate::procfile::ProcessType;
@@ -151,10 +151,10 @@ mod tests {
     }
 
     /// Connects, and returns the verdict.
-    fn connect(target: Target, limit: Duration) -> Verdict {
+    fn connect(subject: Subject, limit: Duration) -> Verdict {
         in_runtime(async {
             let (sender, mut news) = mpsc::channel(1);
-            by_connection(target, limit, Errands::new(None).ticket().0, id(), sender).await;
+            by_connection(subject, limit, Errands::new(None).ticket().0, id(), sender).await;
             match news.recv().await {
                 Some(News::Probed { verdict, .. }) => verdict,
                 other => panic!("{other:?}"),
@@ -166,19 +166,19 @@ mod tests {
     fn a_port_accepts_or_not() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(connect(Target::port(port), LONG), Verdict::Passed);
+        assert_eq!(connect(Subject::port(port), LONG), Verdict::Passed);
         let (_socket, port) = deaf_port();
-        assert_eq!(connect(Target::port(port), LONG), Verdict::Failed(Trouble::Refused));
+        assert_eq!(connect(Subject::port(port), LONG), Verdict::Failed(Trouble::Refused));
     }
 
     #[test]
     fn a_server_that_hangs_up_gives_no_answer() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let target = Target::http("/health", None, port);
+        let subject = Subject::http("/health", None, port);
         // What has not been read when it is closed makes a reset of it.
         let server = std::thread::spawn(move || listener.accept().unwrap().0.peek(&mut [0]).unwrap());
-        assert_eq!(connect(target, LONG), Verdict::Failed(Trouble::Closed));
+        assert_eq!(connect(subject, LONG), Verdict::Failed(Trouble::Closed));
         server.join().unwrap();
     }
 
@@ -186,8 +186,8 @@ mod tests {
     fn a_server_that_says_nothing_answers_too_late() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let target = Target::http("/health", None, port);
-        assert_eq!(connect(target, SHORT), Verdict::Failed(Trouble::TimedOut));
+        let subject = Subject::http("/health", None, port);
+        assert_eq!(connect(subject, SHORT), Verdict::Failed(Trouble::TimedOut));
     }
 
     /// Runs a command, and returns what is told, one word each. Nothing of its group is left then that could write.

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use crate::policy::{Endpoint, Service};
 use crate::runtime::errands::{News, Ticket};
 use crate::supervisor::Trouble;
-use crate::sys::connect::{Target, connect, connect_blocking};
+use crate::sys::connect::{Destination, connect, connect_blocking};
 
 /// How long an address may take to accept.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Tries once to connect, within so long, and returns why that has failed. It blocks.
 pub fn try_to_reach(endpoint: &Endpoint, limit: Duration) -> Result<(), Trouble> {
-    connect_blocking(target(endpoint), limit).map_err(|error| trouble(&error))
+    connect_blocking(destination(endpoint), limit).map_err(|error| trouble(&error))
 }
 
 /// Tries to connect until that works, and tells of it, and of the first failure or silence.
@@ -35,7 +35,7 @@ pub async fn reach(service: Service, ticket: Ticket, news: Sender<News>) {
     };
     let mut is_first = true;
     loop {
-        let mut attempt = pin!(connect(target(endpoint), LIMIT));
+        let mut attempt = pin!(connect(destination(endpoint), LIMIT));
         let result = match timeout(SILENCE, &mut attempt).await {
             Ok(result) => result,
             // Something swallows the connection, or a name server takes its time: whoever waits is to know for what.
@@ -71,10 +71,10 @@ pub fn trouble(error: &io::Error) -> Trouble {
     known.map_or(Trouble::Unreachable, |(_, trouble)| *trouble)
 }
 
-fn target(endpoint: &Endpoint) -> Target<'_> {
+fn destination(endpoint: &Endpoint) -> Destination<'_> {
     match endpoint {
-        Endpoint::Tcp { host, port } => Target::Tcp(host, *port),
-        Endpoint::Unix(path) => Target::Unix(path),
+        Endpoint::Tcp { host, port } => Destination::Tcp(host, *port),
+        Endpoint::Unix(path) => Destination::Unix(path),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 /// Where to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target<'a> {
+pub enum Destination<'a> {
     /// A port of a host, which is a name or an address; one of IPv6 without brackets.
     Tcp(&'a str, u16),
     /// A socket of this machine.
@@ -24,17 +24,17 @@ pub enum Target<'a> {
 /// as long as it takes, for whoever gives it up leaves a thread behind that goes on.
 ///
 /// An unknown name is `NotFound`.
-pub async fn connect(target: Target<'_>, each: Duration) -> io::Result<()> {
-    match target {
-        Target::Tcp(host, port) => tcp(host, port, each).await.map(drop),
-        Target::Unix(path) => within(each, UnixStream::connect(path)).await.map(drop),
+pub async fn connect(destination: Destination<'_>, each: Duration) -> io::Result<()> {
+    match destination {
+        Destination::Tcp(host, port) => tcp(host, port, each).await.map(drop),
+        Destination::Unix(path) => within(each, UnixStream::connect(path)).await.map(drop),
     }
 }
 
 /// Does the same where there is no runtime, within so long as a whole. What looks a name up may go on after that.
-pub fn connect_blocking(target: Target<'_>, limit: Duration) -> io::Result<()> {
+pub fn connect_blocking(destination: Destination<'_>, limit: Duration) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let result = runtime.block_on(async { within(limit, connect(target, limit)).await });
+    let result = runtime.block_on(async { within(limit, connect(destination, limit)).await });
     runtime.shutdown_background();
     result
 }
@@ -90,14 +90,18 @@ pub mod tests {
 
     use tokio::net::{TcpSocket, UnixSocket};
 
-    use super::{Target, connect_blocking, local};
+    use super::{Destination, connect_blocking, local};
 
     /// Far more than any of this takes.
     const LIMIT: Duration = Duration::from_secs(60);
 
     #[track_caller]
-    fn check(target: Target<'_>, expected: Result<(), ErrorKind>) {
-        assert_eq!(connect_blocking(target, LIMIT).map_err(|error| error.kind()), expected, "{target:?}");
+    fn check(destination: Destination<'_>, expected: Result<(), ErrorKind>) {
+        assert_eq!(
+            connect_blocking(destination, LIMIT).map_err(|error| error.kind()),
+            expected,
+            "{destination:?}"
+        );
     }
 
     /// Returns a port at which nobody listens, and what keeps it from everybody else. (One that somebody has just left may
@@ -113,27 +117,27 @@ pub mod tests {
     fn a_host_is_an_address_or_a_name() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        check(Target::Tcp("127.0.0.1", port), Ok(()));
-        check(Target::Tcp("localhost", port), Ok(()));
+        check(Destination::Tcp("127.0.0.1", port), Ok(()));
+        check(Destination::Tcp("localhost", port), Ok(()));
         let (_socket, deaf) = deaf_port();
-        check(Target::Tcp("127.0.0.1", deaf), Err(ErrorKind::ConnectionRefused));
+        check(Destination::Tcp("127.0.0.1", deaf), Err(ErrorKind::ConnectionRefused));
         // No name server is asked for such a name.
-        check(Target::Tcp("no..name", port), Err(ErrorKind::NotFound));
-        check(Target::Tcp("", port), Err(ErrorKind::NotFound));
+        check(Destination::Tcp("no..name", port), Err(ErrorKind::NotFound));
+        check(Destination::Tcp("", port), Err(ErrorKind::NotFound));
     }
 
     #[test]
     fn a_socket_of_this_machine_is_there_or_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
-        check(Target::Unix(&path), Err(ErrorKind::NotFound));
+        check(Destination::Unix(&path), Err(ErrorKind::NotFound));
         let _listener = UnixListener::bind(&path).unwrap();
-        check(Target::Unix(&path), Ok(()));
+        check(Destination::Unix(&path), Ok(()));
         let deaf = directory.path().join("deaf");
         let socket = UnixSocket::new_stream().unwrap();
         socket.bind(&deaf).unwrap();
-        check(Target::Unix(&deaf), Err(ErrorKind::ConnectionRefused));
-        check(Target::Unix(Path::new("/etc/passwd/socket")), Err(ErrorKind::NotADirectory));
+        check(Destination::Unix(&deaf), Err(ErrorKind::ConnectionRefused));
+        check(Destination::Unix(Path::new("/etc/passwd/socket")), Err(ErrorKind::NotADirectory));
     }
 
     #[test]
