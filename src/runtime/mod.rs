@@ -268,7 +268,9 @@ impl<'a> Runtime<'a> {
     fn outcome(mut self, status: i32) -> Outcome {
         self.errands.end();
         self.flush();
-        self.clients.part(Ending { status, last: self.formation() });
+        if let Some(server) = self.clients.part() {
+            server.finish(Ending { status, last: self.formation() });
+        }
         let reason = self.reason_of_end();
         Outcome {
             status,

@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 use crate::runtime::failed::{Shortage, check_more_open_files};
 use crate::runtime::foreground::Reserved;
 use crate::runtime::reason;
-use crate::runtime::server::{Answers, Ask, Doors, Ending, Limits, Server, Services};
+use crate::runtime::server::{Answers, Ask, Doors, Limits, Server, Services};
 use crate::supervisor::{
     Event, Notice, Outcome, Reply, Request, RequestId, Standing, State, Status, StopCause, Why,
 };
@@ -124,11 +124,11 @@ impl Clients {
         Ok(())
     }
 
-    /// Tells all who are still there how the formation has ended.
-    pub fn part(&mut self, ending: Ending) {
+    /// Lets nobody in any more, and returns who tells all who are still there how the formation has ended.
+    pub fn part(&mut self) -> Option<Server> {
         match std::mem::replace(self, Clients::Served { server: None, reserved: None }) {
-            Clients::Served { server: Some(server), .. } => server.finish(ending),
-            Clients::Served { server: None, .. } | Clients::Awaited { .. } => {}
+            Clients::Served { server, .. } => server,
+            Clients::Awaited { .. } => None,
         }
     }
 }
